@@ -1,0 +1,1 @@
+"""Countinghouse: the billing dashboard of a multi-tenant messaging platform."""

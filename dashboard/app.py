@@ -1,0 +1,52 @@
+"""`create_app()`: the composition root, the only place that knows everything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+from flask_migrate import Migrate
+
+from dashboard import cli, models, web
+from dashboard.config import Settings, load_settings
+from dashboard.database import db
+from dashboard.logs import configure_logs
+from dashboard.wiring import wire
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application.
+
+    Raises `SettingsError` with one line for each setting that is missing or malformed.
+    """
+    settings = settings or load_settings()
+    configure_logs(as_json=settings.log_json)
+    app = Flask("dashboard", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app.config.update(
+        SECRET_KEY=settings.secret_key.get_secret_value(),
+        SQLALCHEMY_DATABASE_URI=settings.database_url,
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_size": settings.database_pool_size,
+            "max_overflow": 4,
+            "pool_pre_ping": True,
+            "connect_args": {"options": "-c timezone=UTC", "connect_timeout": 5},
+        },
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        REMEMBER_COOKIE_HTTPONLY=True,
+        WTF_CSRF_TIME_LIMIT=None,
+        MAX_CONTENT_LENGTH=4 * 1024 * 1024,
+        SEND_FILE_MAX_AGE_DEFAULT=3600,
+    )
+    db.init_app(app)
+    Migrate(app, db, directory=str(ROOT / "migrations"), compare_type=True)
+    wire(app, settings)
+    web.register(app, settings)
+    cli.register(app)
+    return app
+
+
+__all__ = ["create_app", "models"]

@@ -1,0 +1,24 @@
+"""What can be wrong with a request to the domain, in words for the one who made it."""
+
+from __future__ import annotations
+
+
+class InvalidInput(ValueError):
+    """A field holds what it may not. `field` is its path (`events[3].quantity`), `message` says what is allowed."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.message = message
+
+
+class IdempotencyConflict(Exception):
+    """The key was used before with a different body. `key` names it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"idempotency key {key!r} was used before with a different body; use a new key")
+        self.key = key
+
+
+class NotFound(LookupError):
+    """There is no such thing for this tenant."""

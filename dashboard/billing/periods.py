@@ -1,0 +1,114 @@
+"""Billing periods: what Stripe bills by, calendar months where it bills nothing, and learning a new one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from dashboard.billing.rollups import rebucket
+from dashboard.models import BillingPeriod, Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A half-open span `[starts_at, ends_at)` in UTC. `plan` is None where no subscription covered it."""
+
+    starts_at: datetime
+    ends_at: datetime
+    plan: str | None
+    is_current: bool
+
+    @property
+    def key(self) -> str:
+        """Its name in a URL: the day it begins."""
+        return self.starts_at.strftime("%Y-%m-%d")
+
+
+def learn_period(
+    session: Session,
+    tenant_id: int,
+    *,
+    starts_at: datetime,
+    ends_at: datetime,
+    subscription_id: str,
+    plan: str | None,
+) -> None:
+    """Store a period Stripe told us of, and cut the hours at its edges.
+
+    A period that ended early (a cancellation) is told again with its new end. A period of an older subscription
+    that would run into this one ends where this one begins.
+    """
+    before = session.execute(
+        select(BillingPeriod.ends_at, BillingPeriod.plan).where(
+            BillingPeriod.tenant_id == tenant_id, BillingPeriod.starts_at == starts_at
+        )
+    ).first()
+    statement = insert(BillingPeriod).values(
+        tenant_id=tenant_id, starts_at=starts_at, ends_at=ends_at, subscription_id=subscription_id, plan=plan
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["tenant_id", "starts_at"],
+            set_={
+                "ends_at": statement.excluded.ends_at,
+                "subscription_id": statement.excluded.subscription_id,
+                "plan": statement.excluded.plan,
+            },
+        )
+    )
+    edges = {starts_at, ends_at} if before is None else {ends_at, before.ends_at} - {starts_at}
+    if before is not None and before.ends_at == ends_at:
+        edges = set()
+    for edge in sorted(edges):
+        rebucket(session, tenant_id, edge)
+
+
+def known_periods(session: Session, tenant_id: int, *, newest: int = 24) -> list[BillingPeriod]:
+    """The newest periods with a subscription, oldest first."""
+    rows = session.scalars(
+        select(BillingPeriod)
+        .where(BillingPeriod.tenant_id == tenant_id, BillingPeriod.ends_at > BillingPeriod.starts_at)
+        .order_by(BillingPeriod.starts_at.desc())
+        .limit(newest)
+    )
+    return sorted(rows, key=lambda row: row.starts_at)
+
+
+def list_periods(session: Session, tenant: Tenant, now: datetime) -> list[Period]:
+    """All periods a page offers, newest first: Stripe's, and calendar months where there was no subscription."""
+    spans: list[tuple[datetime, datetime, str | None]] = []
+    reached = month_start(tenant.created_at)
+    for row in known_periods(session, tenant.id):
+        if not spans and (row.starts_at - reached) > timedelta(days=800):
+            reached = row.starts_at
+        spans += [(start, end, None) for start, end in months_between(reached, row.starts_at)]
+        spans.append((row.starts_at, row.ends_at, row.plan))
+        reached = max(reached, row.ends_at)
+    if reached <= now:
+        spans += [(start, end, None) for start, end in months_between(reached, next_month(now))]
+    periods = [Period(start, end, plan, start <= now < end) for start, end, plan in spans]
+    return [period for period in reversed(periods) if period.starts_at <= now]
+
+
+def months_between(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """`[start, end)` cut at the first of each month."""
+    spans = []
+    while start < end:
+        stop = min(next_month(start), end)
+        spans.append((start, stop))
+        start = stop
+    return spans
+
+
+def month_start(moment: datetime) -> datetime:
+    """Midnight UTC of the first of its month."""
+    return datetime(moment.year, moment.month, 1, tzinfo=UTC)
+
+
+def next_month(moment: datetime) -> datetime:
+    """Midnight UTC of the first of the month after."""
+    return month_start(month_start(moment) + timedelta(days=32))

@@ -1,0 +1,107 @@
+"""The plans side by side, with the tenant's own marked and what keeps it from choosing another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from dashboard.billing.plans import PLANS, PlanDefinition, active_prices
+from dashboard.billing.subscriptions import live_subscription
+from dashboard.billing.usage_types import METERED, UsageType
+from dashboard.models import CatalogPrice
+
+STATUS_LABELS = {
+    "active": "Active",
+    "trialing": "Trial",
+    "past_due": "Payment overdue",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanAllowance:
+    """What a plan includes of one metered type; `overage_rate` is minor units for each unit beyond."""
+
+    usage_type: UsageType
+    included: int
+    overage_rate: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCard:
+    """One column of the matrix. `reason` says why it cannot be chosen here, when it cannot."""
+
+    key: str
+    name: str
+    is_current: bool
+    monthly_amount: int | None
+    yearly_amount: int | None
+    currency: str
+    allowances: list[PlanAllowance]
+    can_checkout: bool
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionSummary:
+    """The live subscription in short."""
+
+    status: str
+    status_label: str
+    plan_name: str
+    current_period_end: datetime | None
+    cancel_at: datetime | None
+
+
+def list_plans(session: Session, tenant_id: int, *, may_buy: bool) -> list[PlanCard]:
+    """Every plan on sale, cheapest first. `may_buy`: the reader is an owner or admin."""
+    prices = active_prices(session)
+    live = live_subscription(session, tenant_id)
+    current = (live.plan if live else None) or "free"
+    return [_card(plan, prices, current, has_live=live is not None, may_buy=may_buy) for plan in PLANS.values()]
+
+
+def _card(
+    plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has_live: bool, may_buy: bool
+) -> PlanCard:
+    own = {(price.interval, price.usage_type): price for price in prices if price.plan == plan.key}
+    monthly, yearly = own.get(("monthly", None)), own.get(("yearly", None))
+    reason = None
+    if plan.key == current:
+        reason = "This is your plan."
+    elif monthly is None:
+        reason = "Not on sale yet."
+    elif plan.key == "free":
+        reason = "You fall back to Free when your subscription ends."
+    elif has_live:
+        reason = "End your present subscription first, then choose this plan."
+    elif not may_buy:
+        reason = "Only an owner or admin can choose a plan."
+    rows = [
+        PlanAllowance(kind, price.included, price.overage_rate if plan.key != "free" else None)
+        for kind in METERED
+        if (price := own.get(("monthly", kind.name)))
+    ]
+    return PlanCard(
+        key=plan.key,
+        name=plan.name,
+        is_current=plan.key == current,
+        monthly_amount=monthly.unit_amount if monthly else None,
+        yearly_amount=yearly.unit_amount if yearly else None,
+        currency=monthly.currency if monthly else "usd",
+        allowances=rows,
+        can_checkout=reason is None,
+        reason=reason,
+    )
+
+
+def summarise_subscription(session: Session, tenant_id: int) -> SubscriptionSummary | None:
+    """The live subscription, or None on Free."""
+    live = live_subscription(session, tenant_id)
+    if live is None:
+        return None
+    name = PLANS[live.plan].name if live.plan in PLANS else "Other"
+    label = STATUS_LABELS.get(live.status, live.status.replace("_", " ").capitalize())
+    return SubscriptionSummary(live.status, label, name, live.current_period_end, live.cancel_at)

@@ -1,0 +1,82 @@
+"""Our mirror of Stripe subscriptions, the plan a tenant is on, and the periods it is billed by."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dashboard.billing.customers import tenant_of_customer
+from dashboard.billing.periods import learn_period
+from dashboard.billing.plans import FREE, PLANS, PlanDefinition, PricePins, plan_of_prices
+from dashboard.billing.ports import SubscriptionFacts
+from dashboard.models import Subscription
+
+# A tenant keeps its plan while Stripe still tries to collect (past_due); unpaid and paused give it up.
+LIVE = ("active", "trialing", "past_due")
+
+
+def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePins, now: datetime) -> bool:
+    """Overwrite our copy from Stripe's. False when the customer is none of our tenants.
+
+    Overwriting makes order and repeats of webhooks harmless (the caller fetched `facts` under the object's lock).
+    """
+    tenant = tenant_of_customer(session, facts.customer_id)
+    if tenant is None:
+        return False
+    bought = plan_of_prices(session, [item.price_id for item in facts.items], pins)
+    span = _metered_span(facts)
+    session.merge(
+        Subscription(
+            tenant_id=tenant.id,
+            id=facts.id,
+            status=facts.status,
+            plan=bought[0] if bought else None,
+            interval=bought[1] if bought else None,
+            price_id=bought[2] if bought else None,
+            current_period_start=span[0] if span else None,
+            current_period_end=span[1] if span else None,
+            cancel_at=facts.cancel_at,
+            ended_at=facts.ended_at,
+            created_at=facts.created_at,
+            synced_at=now,
+        )
+    )
+    session.flush()
+    if span and facts.status not in {"incomplete", "incomplete_expired"}:
+        start, end = span
+        if facts.ended_at is not None:
+            end = max(start, min(end, facts.ended_at))
+        learn_period(
+            session,
+            tenant.id,
+            starts_at=start,
+            ends_at=end,
+            subscription_id=facts.id,
+            plan=bought[0] if bought else None,
+        )
+    return True
+
+
+def _metered_span(facts: SubscriptionFacts) -> tuple[datetime, datetime] | None:
+    """The current period usage falls into: that of the metered items, else the shortest there is."""
+    spans = [(item.period_start, item.period_end) for item in facts.items if item.is_metered]
+    spans = spans or [(item.period_start, item.period_end) for item in facts.items]
+    return min(spans, key=lambda span: span[1] - span[0], default=None)
+
+
+def live_subscription(session: Session, tenant_id: int) -> Subscription | None:
+    """The subscription that gives the tenant its plan, or None when it is on Free."""
+    return session.scalars(
+        select(Subscription)
+        .where(Subscription.tenant_id == tenant_id, Subscription.status.in_(LIVE))
+        .order_by(Subscription.created_at.desc())
+        .limit(1)
+    ).first()
+
+
+def plan_of_tenant(session: Session, tenant_id: int) -> PlanDefinition:
+    """The plan the tenant is on."""
+    live = live_subscription(session, tenant_id)
+    return PLANS.get(live.plan or "", FREE) if live else FREE

@@ -1,0 +1,149 @@
+"""Typed settings from the environment; a missing or malformed value stops the start and names itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class SettingsError(Exception):
+    """The environment does not make a runnable configuration; the message names each variable."""
+
+
+def _http_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL that starts with http:// or https://")
+    return value.rstrip("/")
+
+
+def _redis_url(value: str) -> str:
+    if urlsplit(value).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must be a URL that starts with redis://, rediss:// or unix://")
+    return value
+
+
+def _database_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    scheme, separator, rest = value.partition("://")
+    if scheme not in {"postgres", "postgresql", "postgresql+psycopg"} or not separator:
+        raise ValueError("must be a URL that starts with postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _read_pinned() -> dict[str, str]:
+    """Ids of prices and meters from the environment. Their names follow from the plans and usage types."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("STRIPE_PRICE_", "STRIPE_METER_")) and value
+    }
+
+
+class Settings(BaseSettings):
+    """Everything the application takes from its environment. The field name in capitals is the variable."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=True)
+
+    secret_key: SecretStr = Field(min_length=16)
+    public_url: HttpUrl = "http://127.0.0.1:5000"
+
+    database_url: Annotated[str | None, AfterValidator(_database_url)] = None
+    db_host: str | None = None
+    db_port: int = Field(default=5432, ge=1, le=65535)
+    db_username: str | None = None
+    db_password: SecretStr | None = None
+    db_database: str | None = None
+    database_pool_size: int = Field(default=8, ge=1, le=200)
+    redis_url: Annotated[str, AfterValidator(_redis_url)]
+
+    stripe_secret_key: SecretStr = Field(min_length=8)
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api_base: Annotated[str | None, AfterValidator(_http_url)] = None
+
+    twilio_account_sid: str = Field(pattern=r"^AC[0-9a-zA-Z]{32}$")
+    twilio_auth_token: SecretStr = Field(min_length=8)
+    twilio_api_base: Annotated[str | None, AfterValidator(_http_url)] = None
+
+    session_cookie_secure: bool | None = None
+    data_credit: str | None = None
+    clock_file: Path | None = None
+    log_json: bool = False
+
+    # The lines that `flask stripe setup` prints: STRIPE_PRICE_… and STRIPE_METER_… by their full names.
+    pinned: dict[str, str] = Field(default_factory=_read_pinned)
+
+    @model_validator(mode="after")
+    def _build_database_url(self) -> Self:
+        if self.database_url:
+            return self
+        needed = {"DB_HOST": self.db_host, "DB_USERNAME": self.db_username, "DB_DATABASE": self.db_database}
+        missing = [name for name, value in needed.items() if not value]
+        if missing:
+            raise ValueError(f"DATABASE_URL is missing (or set {', '.join(missing)} instead)")
+        user = quote(self.db_username or "", safe="")
+        secret = f":{quote(self.db_password.get_secret_value(), safe='')}" if self.db_password else ""
+        self.database_url = (
+            f"postgresql+psycopg://{user}{secret}@{self.db_host}:{self.db_port}/{quote(self.db_database or '')}"
+        )
+        return self
+
+    @field_validator("pinned")
+    @classmethod
+    def _ids_of_the_right_kind(cls, pinned: dict[str, str]) -> dict[str, str]:
+        for name, value in pinned.items():
+            prefix = "price_" if name.startswith("STRIPE_PRICE_") else "mtr_"
+            if not value.startswith(prefix):
+                raise ValueError(f"{name} must hold an id that starts with {prefix}")
+        return pinned
+
+    @model_validator(mode="after")
+    def _only_the_sandbox_moves_the_clock(self) -> Self:
+        # A wrong clock on a live account would put usage into the wrong invoice.
+        if self.clock_file and not self.uses_sandbox:
+            raise ValueError("CLOCK_FILE is for the sandbox only: set STRIPE_API_BASE to a loopback address")
+        return self
+
+    @property
+    def uses_sandbox(self) -> bool:
+        """Whether Stripe is the stand-in on this machine, where no money moves."""
+        return bool(self.stripe_api_base) and urlsplit(self.stripe_api_base or "").hostname in LOOPBACK
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Cookies travel over TLS only, unless the public address is plain http."""
+        if self.session_cookie_secure is not None:
+            return self.session_cookie_secure
+        return self.public_url.startswith("https://")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the environment once.
+
+    Raises `SettingsError`, with one line for each variable that is missing or malformed.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
+
+
+def _explain(item: object) -> str:
+    assert isinstance(item, dict)  # noqa: S101 (pydantic's own shape)
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not item["loc"] or item["loc"][0] == "pinned":
+        return message
+    return f"{str(item['loc'][0]).upper()}: {'is missing' if item['type'] == 'missing' else message}"

@@ -1,0 +1,54 @@
+"""The SQLAlchemy handle, the naming convention and the session rules.
+
+Session rule: the domain adds and reads, the entry point commits. Nothing else commits.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import BigInteger, DateTime, MetaData, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import DeclarativeBase, Session
+
+# Every key and check has a name, because spreading tables over nodes drops keys and adds them again by name.
+NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The parent of every table."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it so)
+        int: BigInteger,
+        str: Text,
+        datetime: DateTime(timezone=True),
+        dict[str, Any]: JSONB,
+    }
+
+
+db = SQLAlchemy(metadata=Base.metadata)
+
+
+def lock_object(session: Session, *names: object) -> None:
+    """Hold the lock of this name until the transaction ends: one writer at a time for one outside object."""
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key_of(names)})
+
+
+def try_lock_object(session: Session, *names: object) -> bool:
+    """Take the lock of this name until the transaction ends, or say at once that another holds it."""
+    return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key_of(names)}))
+
+
+def _key_of(names: tuple[object, ...]) -> int:
+    digest = blake2b(":".join(map(str, names)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

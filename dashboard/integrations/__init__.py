@@ -1,0 +1,1 @@
+"""Adapters: one folder a vendor, the only importer of its SDK."""

@@ -1,0 +1,1 @@
+"""Stripe: gateway, signatures and what its webhooks mean."""

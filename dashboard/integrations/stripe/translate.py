@@ -1,0 +1,130 @@
+"""Stripe's objects (API 2026-10-28.endive) as the domain's plain facts. The shapes are those of the SDK's classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import stripe
+
+from dashboard.billing.ports import (
+    CheckoutFacts,
+    CustomerFacts,
+    InvoiceFacts,
+    InvoiceLineFacts,
+    ItemFacts,
+    SubscriptionFacts,
+)
+
+
+def moment(seconds: int) -> datetime:
+    """Unix seconds as an aware UTC datetime."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def maybe_moment(seconds: int | None) -> datetime | None:
+    """The same for a field that may be null."""
+    return None if seconds is None else moment(seconds)
+
+
+def id_of(value: object) -> str | None:
+    """The id of a field that holds an id, an expanded object or nothing."""
+    if value is None or isinstance(value, str):
+        return value
+    return str(value.id)  # type: ignore[attr-defined]
+
+
+def customer_facts(customer: stripe.Customer) -> CustomerFacts:
+    """A customer; our tenant's id is in its metadata."""
+    if getattr(customer, "deleted", False):
+        return CustomerFacts(customer.id, None, deleted=True)
+    named = dict(customer.metadata.to_dict() if customer.metadata else {}).get("tenant_id", "")
+    return CustomerFacts(customer.id, int(named) if named.isdigit() else None, deleted=False)
+
+
+def subscription_facts(subscription: stripe.Subscription) -> SubscriptionFacts:
+    """A subscription. Its periods live on the items (since API 2025-03-31.basil)."""
+    return SubscriptionFacts(
+        id=subscription.id,
+        customer_id=id_of(subscription.customer) or "",
+        status=subscription.status,
+        items=tuple(
+            ItemFacts(
+                price_id=item.price.id,
+                interval=item.price.recurring.interval if item.price.recurring else "month",
+                is_metered=bool(item.price.recurring and item.price.recurring.usage_type == "metered"),
+                period_start=moment(item.current_period_start),
+                period_end=moment(item.current_period_end),
+            )
+            for item in subscription["items"].data
+        ),
+        cancel_at=maybe_moment(subscription.cancel_at) or _period_end_cancel(subscription),
+        ended_at=maybe_moment(subscription.ended_at),
+        created_at=moment(subscription.created),
+    )
+
+
+def _period_end_cancel(subscription: stripe.Subscription) -> datetime | None:
+    """`cancel_at_period_end` means the earliest item end."""
+    if not subscription.cancel_at_period_end:
+        return None
+    return moment(min(item.current_period_end for item in subscription["items"].data))
+
+
+def invoice_facts(invoice: stripe.Invoice, lines: Iterable[stripe.InvoiceLineItem]) -> InvoiceFacts:
+    """An invoice with all its lines (the object itself carries the first ten at most)."""
+    details = invoice.parent.subscription_details if invoice.parent else None
+    moments = invoice.status_transitions
+    return InvoiceFacts(
+        id=invoice.id or "",
+        customer_id=id_of(invoice.customer) or "",
+        number=invoice.number,
+        status=invoice.status or "draft",
+        billing_reason=invoice.billing_reason,
+        subscription_id=id_of(details.subscription) if details else None,
+        currency=invoice.currency,
+        subtotal=invoice.subtotal,
+        tax=sum(tax.amount for tax in invoice.total_taxes or []),
+        total=invoice.total,
+        amount_due=invoice.amount_due,
+        amount_paid=invoice.amount_paid,
+        amount_remaining=invoice.amount_remaining,
+        customer_name=invoice.customer_name,
+        hosted_invoice_url=invoice.hosted_invoice_url,
+        invoice_pdf=invoice.invoice_pdf,
+        period_start=moment(invoice.period_start),
+        period_end=moment(invoice.period_end),
+        created_at=moment(invoice.created),
+        due_at=maybe_moment(invoice.due_date),
+        finalized_at=maybe_moment(moments.finalized_at),
+        paid_at=maybe_moment(moments.paid_at),
+        lines=tuple(_line_facts(line) for line in lines),
+    )
+
+
+def _line_facts(line: stripe.InvoiceLineItem) -> InvoiceLineFacts:
+    pricing = line.pricing
+    price = pricing.price_details.price if pricing and pricing.price_details else None
+    parent = line.parent.subscription_item_details if line.parent else None
+    return InvoiceLineFacts(
+        id=line.id,
+        description=line.description,
+        price_id=id_of(price),
+        quantity=line.quantity,
+        unit_amount_decimal=pricing.unit_amount_decimal if pricing else None,
+        amount=line.amount,
+        period_start=moment(line.period.start),
+        period_end=moment(line.period.end),
+        proration=bool(parent and parent.proration),
+    )
+
+
+def checkout_facts(session: stripe.checkout.Session) -> CheckoutFacts:
+    """A hosted checkout."""
+    return CheckoutFacts(
+        id=session.id,
+        url=session.url,
+        status=session.status or "open",
+        customer_id=id_of(session.customer),
+        subscription_id=id_of(session.subscription),
+    )

@@ -1,0 +1,1 @@
+"""Twilio: gateway, signatures and what its webhooks mean."""

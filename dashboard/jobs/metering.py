@@ -1,0 +1,69 @@
+"""Sync usage to Stripe's meters: claim for every tenant that is due, then send what is pending."""
+
+from __future__ import annotations
+
+import structlog
+
+from dashboard.billing import metering, sync_runs
+from dashboard.jobs.queues import METERING, enqueue
+from dashboard.wiring import unit_of_work, wiring
+
+log = structlog.get_logger()
+HOUR = 3_600
+
+
+def start_sync(started_by: str) -> int:
+    """Ask for a sync of all tenants; the one that is under way is the answer if there is one. Its id."""
+    with unit_of_work() as session:
+        run_id, is_new = sync_runs.request_sync(session, started_by=started_by, now=wiring().clock.now())
+    if is_new:
+        enqueue(METERING, sync_meters, run_id, timeout=HOUR)
+    return run_id
+
+
+def sync_meters(run_id: int) -> None:
+    """Do one run. Killed at any point, the next run goes on from what is in the tables."""
+    clock = wiring().clock
+    with unit_of_work() as session:
+        if not sync_runs.begin_run(session, run_id, clock.now()):
+            return
+    try:
+        claim_all(run_id)
+        error = send_all(run_id)
+    except Exception as failure:
+        log.exception("meter sync failed", run=run_id)
+        error = f"{type(failure).__name__}: {failure}"
+    with unit_of_work() as session:
+        sync_runs.finish_run(session, run_id, error, clock.now())
+    log.info("meter sync ended", run=run_id, error=error)
+
+
+def claim_all(run_id: int) -> None:
+    """Claim tenant by tenant, one transaction each."""
+    clock = wiring().clock
+    with unit_of_work() as session:
+        due = metering.list_due_tenants(session, clock.now())
+    for tenant_id in due:
+        with unit_of_work() as session:
+            claimed = metering.claim_meter_events(session, tenant_id, clock.now())
+            sync_runs.note_claimed(session, run_id, claimed, clock.now())
+    with unit_of_work() as session:
+        sync_runs.note_claimed(session, run_id, 0, clock.now())
+
+
+def send_all(run_id: int) -> str | None:
+    """Send tenant by tenant, one transaction a chunk. Answers why it stopped early, if it did."""
+    with unit_of_work() as session:
+        pending = metering.list_pending_tenants(session)
+    for tenant_id in pending:
+        while True:
+            parts = wiring()
+            with unit_of_work() as session:
+                sent = metering.send_meter_events(session, tenant_id, parts.billing, parts.clock.now())
+                if sent is not None:
+                    sync_runs.note_sent(session, run_id, sent, parts.clock.now())
+            if sent is None:
+                break
+            if sent.unavailable:
+                return sent.unavailable
+    return None

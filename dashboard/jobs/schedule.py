@@ -1,0 +1,34 @@
+"""The whole schedule: what runs again and again without anybody asking."""
+
+from __future__ import annotations
+
+from rq.cron import CronScheduler
+
+from dashboard.billing import sync_runs, webhook_inbox
+from dashboard.jobs.metering import HOUR, start_sync, sync_meters
+from dashboard.jobs.queues import METERING, WEBHOOKS, enqueue
+from dashboard.jobs.webhooks import process_stripe_event
+from dashboard.wiring import unit_of_work, wiring
+
+
+def register(scheduler: CronScheduler) -> None:
+    """Every entry of the schedule, on one screen."""
+    scheduler.register(sweep, WEBHOOKS, interval=15, result_ttl=0)
+    # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
+    scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
+
+
+def sweep() -> None:
+    """Enqueue what a crash left between commit and queue, and what is to be tried again."""
+    with unit_of_work() as session:
+        event_ids = webhook_inbox.list_due_events(session, wiring().clock.now())
+        run_ids = sync_runs.list_queued_runs(session)
+    for event_id in event_ids:
+        enqueue(WEBHOOKS, process_stripe_event, event_id)
+    for run_id in run_ids:
+        enqueue(METERING, sync_meters, run_id, timeout=HOUR)
+
+
+def sync_hourly() -> None:
+    """The hourly meter sync."""
+    start_sync("schedule")

@@ -1,0 +1,45 @@
+"""Our mirror of a tenant's Stripe subscriptions, and the billing periods learnt from them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dashboard.database import Base
+
+
+class Subscription(Base):
+    """A Stripe subscription as it was fetched last. `plan` follows from its base price."""
+
+    __tablename__ = "subscriptions"
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str]
+    plan: Mapped[str | None]
+    price_id: Mapped[str | None]
+    interval: Mapped[str | None]
+    current_period_start: Mapped[datetime | None]
+    current_period_end: Mapped[datetime | None]
+    cancel_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    synced_at: Mapped[datetime]
+
+
+class BillingPeriod(Base):
+    """A period `[starts_at, ends_at)` for which Stripe bills this tenant's usage, UTC, to the second."""
+
+    __tablename__ = "billing_periods"
+    __table_args__ = (
+        CheckConstraint("ends_at >= starts_at", name="order"),
+        Index("ix_billing_periods_end", "tenant_id", "ends_at"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    starts_at: Mapped[datetime] = mapped_column(primary_key=True)
+    ends_at: Mapped[datetime]
+    subscription_id: Mapped[str]
+    plan: Mapped[str | None]

@@ -1,0 +1,87 @@
+"""The ledger of billable actions and its hourly totals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    LargeBinary,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from dashboard.database import Base
+
+
+class UsageEvent(Base):
+    """One billable action. Append-only: triggers of the migration refuse UPDATE, DELETE and TRUNCATE.
+
+    `occurred_at` is billing time, `recorded_at` when we took it in. `fingerprint` is the SHA-256 of what the
+    caller sent, so that the same key with another body can be told from a repeat.
+    """
+
+    __tablename__ = "billing_usage"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "idempotency_key"),
+        ForeignKeyConstraint(
+            ["tenant_id", "corrects_id"],
+            ["billing_usage.tenant_id", "billing_usage.id"],
+            name="fk_billing_usage_corrects",
+            ondelete="RESTRICT",
+        ),
+        CheckConstraint("quantity >= 0 OR corrects_id IS NOT NULL", name="negative_only_corrects"),
+        CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata_object"),
+        Index("ix_billing_usage_type_time", "tenant_id", "usage_type", "occurred_at"),
+    )
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    usage_type: Mapped[str]
+    quantity: Mapped[int]
+    user_id: Mapped[str | None]
+    resource_type: Mapped[str | None]
+    resource_id: Mapped[str | None]
+    details: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=text("'{}'"))
+    source: Mapped[str]
+    idempotency_key: Mapped[str]
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary)
+    occurred_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    corrects_id: Mapped[int | None]
+
+
+class UsageRollup(Base):
+    """The total of one tenant and type in one bucket, kept in the ledger's own transaction.
+
+    A bucket is an hour, cut where a billing period begins or ends inside it, so a bucket belongs to one period.
+    For a level (`STORAGE_USED_MB`) `quantity` is the latest reading and `last_at` its time.
+    `claimed` is what has been claimed for Stripe so far, in `claim_sequence` steps.
+    """
+
+    __tablename__ = "usage_rollups"
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    usage_type: Mapped[str] = mapped_column(primary_key=True)
+    bucket_start: Mapped[datetime] = mapped_column(primary_key=True)
+    quantity: Mapped[int]
+    events: Mapped[int]
+    last_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    claimed: Mapped[int] = mapped_column(server_default=text("0"))
+    claim_sequence: Mapped[int] = mapped_column(server_default=text("0"))
+
+
+# Finds what is owed to Stripe without reading history. Only metered types count (see usage_types.py).
+Index(
+    "ix_usage_rollups_due",
+    UsageRollup.tenant_id,
+    UsageRollup.bucket_start,
+    postgresql_where=text("quantity <> claimed OR claim_sequence = 0"),
+)

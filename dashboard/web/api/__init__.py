@@ -1,0 +1,5 @@
+"""The API of a tenant's services. A key belongs to one tenant; there is no way to name another."""
+
+from dashboard.web.api import texts, usage
+
+BLUEPRINTS = (usage.blueprint, texts.blueprint)

@@ -1,0 +1,28 @@
+"""Who calls the API: a bearer key of one tenant."""
+
+from __future__ import annotations
+
+from flask import abort, g, request
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
+
+from dashboard.billing.accounts import tenant_id_of_key
+from dashboard.wiring import session
+
+
+def require_key() -> None:
+    """Put the key's tenant where the view finds it, or stop with 401."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    tenant_id = tenant_id_of_key(session(), key.strip()) if scheme.lower() == "bearer" else None
+    if tenant_id is None:
+        raise Unauthorized(
+            "Send your key as: Authorization: Bearer ch_…", www_authenticate=WWWAuthenticate("bearer")
+        )
+    g.tenant_id = tenant_id
+
+
+def json_body() -> object:
+    """The request's JSON, or 400 with what is wrong."""
+    if not request.is_json:
+        abort(415, "Send JSON, with Content-Type: application/json.")
+    return request.get_json()

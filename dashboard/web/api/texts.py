@@ -1,0 +1,88 @@
+"""Sending a text through the API: stored, sent, counted."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from flask import Blueprint, g, jsonify, request, url_for
+from flask.typing import ResponseReturnValue
+
+from dashboard.billing.errors import NotFound
+from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.texts import TextRequest, accept_text, parse_text_request, refuse_text, store_intent
+from dashboard.billing.usage_input import clean_text
+from dashboard.models import Tenant, TextMessage, TextState
+from dashboard.web.api.keys import json_body, require_key
+from dashboard.web.errors import answer
+from dashboard.wiring import now, session, wiring
+
+blueprint = Blueprint("texts_api", __name__, url_prefix="/api/messages/sms")
+blueprint.before_request(require_key)
+
+
+@blueprint.post("")
+def create() -> ResponseReturnValue:
+    """Send one text. `Idempotency-Key` makes a repeat safe: the same key never sends twice."""
+    tenant = session().get_one(Tenant, g.tenant_id)
+    text = parse_text_request(json_body(), tenant, now())
+    key = clean_text(request.headers.get("Idempotency-Key", str(uuid4())), "Idempotency-Key", required=True)
+    message, is_to_be_sent = store_intent(session(), tenant.id, text, key or "", now())
+    message_id = message.id
+    session().commit()
+    if is_to_be_sent:
+        return _send(tenant.id, message_id, text)
+    if message.state == TextState.SENDING:
+        return answer(
+            409, "A request with this key is under way, or its outcome is not known yet.", message_id=message_id
+        )
+    return jsonify(_view(message)), 200
+
+
+def _send(tenant_id: int, message_id: int, text: TextRequest) -> ResponseReturnValue:
+    callback = url_for("twilio_webhooks.status", tenant_id=tenant_id, message_id=message_id)
+    try:
+        facts = wiring().texts.send_text(
+            to=text.to,
+            from_=text.from_,
+            body=text.body,
+            status_callback=f"{wiring().settings.public_url}{callback}",
+        )
+    except ProviderRefused as refusal:
+        refuse_text(session(), tenant_id, message_id, str(refusal))
+        session().commit()
+        raise
+    except ProviderUnavailable:
+        return answer(
+            502,
+            "Twilio did not answer, so it is not known whether the text was sent. Do not send it again: "
+            "its status callback settles it.",
+            message_id=message_id,
+        )
+    message = accept_text(session(), tenant_id, message_id, facts, now())
+    session().commit()
+    return jsonify(_view(message)), 201
+
+
+@blueprint.get("/<int:message_id>")
+def show(message_id: int) -> ResponseReturnValue:
+    """One text of the key's tenant, with its delivery status so far."""
+    message = session().get(TextMessage, (g.tenant_id, message_id)) if message_id < 2**63 else None
+    if message is None:
+        raise NotFound(f"no message {message_id}")
+    return jsonify(_view(message))
+
+
+def _view(message: TextMessage) -> dict[str, object]:
+    return {
+        "id": message.id,
+        "sid": message.sid,
+        "state": message.state,
+        "to": message.to_number,
+        "from": message.from_number,
+        "segments": message.segments,
+        "user_id": message.user_id,
+        "metadata": message.details,
+        "delivery_status": message.delivery_status,
+        "error": message.error,
+        "requested_at": message.requested_at.isoformat(),
+    }

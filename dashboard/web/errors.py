@@ -1,0 +1,72 @@
+"""Errors in the form the asker reads: a page for people, `application/problem+json` (RFC 9457) for machines."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from flask import Flask, Response, jsonify, make_response, render_template, request
+from werkzeug.exceptions import HTTPException
+
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.wiring import session
+
+log = structlog.get_logger()
+PAGES = {400, 403, 404, 429, 500}
+
+
+def answer(status: int, detail: str, **more: object) -> Response:
+    """One error, as a page or as problem+json."""
+    title = HTTPStatus(status).phrase
+    if request.path.startswith("/api/"):
+        response = jsonify({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
+        response.content_type = "application/problem+json"
+    else:
+        page = status if status in PAGES else (500 if status >= 500 else 400)
+        response = make_response(render_template(f"errors/{page}.html", detail=detail, status=status))
+    response.status_code = status
+    return response
+
+
+def register(app: Flask) -> None:
+    """Handle the domain's errors and Flask's own."""
+
+    @app.errorhandler(InvalidInput)
+    def invalid_input(error: InvalidInput) -> Response:
+        return answer(422, str(error), field=error.field, allowed=error.message)
+
+    @app.errorhandler(IdempotencyConflict)
+    def conflict(error: IdempotencyConflict) -> Response:
+        return answer(409, str(error), field="idempotency_key")
+
+    @app.errorhandler(NotFound)
+    def not_found(_: NotFound) -> Response:
+        return answer(404, "There is nothing here.")
+
+    @app.errorhandler(ProviderRefused)
+    def refused(error: ProviderRefused) -> Response:
+        return answer(422, str(error), **({"field": error.param} if error.param else {}))
+
+    @app.errorhandler(ProviderUnavailable)
+    def unavailable(error: ProviderUnavailable) -> Response:
+        log.warning("provider unavailable", error=str(error), path=request.path)
+        response = answer(503, f"{error}. Please try again in a moment.")
+        response.headers["Retry-After"] = "5"
+        return response
+
+    @app.errorhandler(HTTPException)
+    def http_error(error: HTTPException) -> Response:
+        if error.code is None or error.code < 400:
+            return make_response(error.get_response())
+        response = answer(error.code, error.description or "")
+        for name, value in error.get_headers():
+            if name in {"Allow", "Retry-After", "WWW-Authenticate"}:
+                response.headers[name] = value
+        return response
+
+    @app.errorhandler(Exception)
+    def unexpected(error: Exception) -> Response:
+        session().rollback()
+        log.error("unexpected error", path=request.path, method=request.method, exc_info=error)
+        return answer(500, "Something went wrong on our side. It is in our log.")

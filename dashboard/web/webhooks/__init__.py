@@ -1,0 +1,5 @@
+"""What Stripe and Twilio tell us: verified first, stored, answered, thought about later."""
+
+from dashboard.web.webhooks import stripe_events, twilio_callbacks
+
+BLUEPRINTS = (stripe_events.blueprint, twilio_callbacks.blueprint)

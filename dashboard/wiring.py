@@ -1,0 +1,98 @@
+"""Adapters built once for a process, and where entry points find them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Flask, current_app
+from redis import Redis
+from sqlalchemy.orm import Session, scoped_session
+from stripe import StripeClient
+
+from dashboard.billing.plans import INTERVALS, PLANS, PricePins
+from dashboard.billing.ports import BillingProvider, TextProvider
+from dashboard.billing.usage_types import METERED
+from dashboard.clock import Clock
+from dashboard.config import Settings
+from dashboard.database import db
+from dashboard.integrations.stripe.client import build_client
+from dashboard.integrations.stripe.gateway import StripeGateway
+from dashboard.integrations.twilio.gateway import TwilioGateway
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What an entry point hands to the domain."""
+
+    settings: Settings
+    clock: Clock
+    redis: Redis
+    pins: PricePins
+    stripe_client: StripeClient
+    billing: BillingProvider
+    texts: TextProvider
+
+
+def wire(app: Flask, settings: Settings) -> Wiring:
+    """Build the adapters and leave them with the application."""
+    client = build_client(settings)
+    wiring = Wiring(
+        settings=settings,
+        clock=Clock(settings.clock_file),
+        redis=Redis.from_url(settings.redis_url, socket_connect_timeout=5),
+        pins=read_pins(settings),
+        stripe_client=client,
+        billing=StripeGateway(client),
+        texts=TwilioGateway(settings),
+    )
+    app.extensions["countinghouse"] = wiring
+    return wiring
+
+
+def read_pins(settings: Settings) -> PricePins:
+    """The ids an operator pinned: STRIPE_PRICE_<PLAN>_<INTERVAL> and the meters' variables."""
+    plans = {
+        settings.pinned[name]: (plan, interval)
+        for plan in PLANS
+        for interval in INTERVALS
+        if (name := f"STRIPE_PRICE_{plan.upper()}_{interval.upper()}") in settings.pinned
+    }
+    meters = {
+        kind.name: settings.pinned[kind.meter_setting]
+        for kind in METERED
+        if kind.meter_setting in settings.pinned
+    }
+    return PricePins(plans=plans, meters=meters)
+
+
+def wiring() -> Wiring:
+    """The adapters of the running application."""
+    found: Wiring = current_app.extensions["countinghouse"]
+    return found
+
+
+def now() -> datetime:
+    """The present moment, aware UTC."""
+    return wiring().clock.now()
+
+
+def session() -> scoped_session[Session]:
+    """The database session of this request or job. The entry point commits it, nothing else does."""
+    return db.session
+
+
+@contextmanager
+def unit_of_work() -> Iterator[Session]:
+    """One transaction of a job: committed at the end, rolled back on any error."""
+    unit = db.session()
+    try:
+        yield unit
+        unit.commit()
+    except BaseException:
+        unit.rollback()
+        raise
+    finally:
+        db.session.remove()
