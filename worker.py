@@ -1,7 +1,7 @@
 """The RQ worker: webhooks and meter sync, off the request path.
 
-    python worker.py [QUEUE ...]     work (all queues by default)
-    python worker.py --scheduler     enqueue the periodic jobs; run exactly one of these
+python worker.py [QUEUE ...]     work (all queues by default)
+python worker.py --scheduler     enqueue the periodic jobs; run exactly one of these
 """
 
 import argparse

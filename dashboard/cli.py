@@ -54,7 +54,7 @@ def stripe_setup(*, webhook: bool) -> None:
     """Create products, prices and meters at Stripe (or find them again) and print the environment lines."""
     parts = wiring()
     with unit_of_work() as session:
-        lines = set_up_catalog(session, parts.stripe_client)
+        lines = set_up_catalog(session, parts.stripe_client, parts.pins)
     if webhook:
         endpoint = f"{parts.settings.public_url}/api/billing/webhook"
         secret = set_up_webhook(parts.stripe_client, endpoint)
@@ -89,9 +89,7 @@ def create_tenant(name: str, email: str, sms_from: str | None) -> None:
 def create_user(email: str, name: str, password: str, tenant_id: int | None, role: str, *, staff: bool) -> None:
     """Create a person, as a member of a tenant or as staff."""
     with unit_of_work() as session:
-        user: User = accounts.create_user(
-            session, email=email, name=name, password=password, is_staff=staff, now=now()
-        )
+        user: User = accounts.create_user(session, email=email, name=name, password=password, is_staff=staff, now=now())
         if tenant_id is not None:
             tenant = session.get(Tenant, tenant_id)
             if tenant is None:

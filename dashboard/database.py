@@ -28,7 +28,7 @@ class Base(DeclarativeBase):
     """The parent of every table."""
 
     metadata = MetaData(naming_convention=NAMES)
-    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it so)
+    type_annotation_map = {
         int: BigInteger,
         str: Text,
         datetime: DateTime(timezone=True),

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from flask import Flask, current_app
 from redis import Redis
-from sqlalchemy.orm import Session, scoped_session
+from sqlalchemy.orm import Session
 from stripe import StripeClient
 
 from dashboard.billing.plans import INTERVALS, PLANS, PricePins
@@ -61,9 +61,7 @@ def read_pins(settings: Settings) -> PricePins:
         if (name := f"STRIPE_PRICE_{plan.upper()}_{interval.upper()}") in settings.pinned
     }
     meters = {
-        kind.name: settings.pinned[kind.meter_setting]
-        for kind in METERED
-        if kind.meter_setting in settings.pinned
+        kind.name: settings.pinned[kind.meter_setting] for kind in METERED if kind.meter_setting in settings.pinned
     }
     return PricePins(plans=plans, meters=meters)
 
@@ -79,9 +77,9 @@ def now() -> datetime:
     return wiring().clock.now()
 
 
-def session() -> scoped_session[Session]:
+def session() -> Session:
     """The database session of this request or job. The entry point commits it, nothing else does."""
-    return db.session
+    return db.session()
 
 
 @contextmanager

@@ -23,9 +23,7 @@ MIN_PASSWORD = 10
 _hasher = PasswordHasher()
 
 
-def create_tenant(
-    session: Session, *, name: str, billing_email: str, sms_from: str | None, now: datetime
-) -> Tenant:
+def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: str | None, now: datetime) -> Tenant:
     """A new tenant, on Free until it buys a plan.
 
     Raises `InvalidInput`.

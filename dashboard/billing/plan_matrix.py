@@ -63,9 +63,7 @@ def list_plans(session: Session, tenant_id: int, *, may_buy: bool) -> list[PlanC
     return [_card(plan, prices, current, has_live=live is not None, may_buy=may_buy) for plan in PLANS.values()]
 
 
-def _card(
-    plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has_live: bool, may_buy: bool
-) -> PlanCard:
+def _card(plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has_live: bool, may_buy: bool) -> PlanCard:
     own = {(price.interval, price.usage_type): price for price in prices if price.plan == plan.key}
     monthly, yearly = own.get(("monthly", None)), own.get(("yearly", None))
     reason = None

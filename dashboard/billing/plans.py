@@ -136,9 +136,7 @@ def metered_events(session: Session) -> dict[str, str]:
 
 def store_meter(session: Session, usage_type: UsageType, meter_id: str, event_name: str) -> None:
     """Remember the meter of a usage type."""
-    statement = insert(CatalogMeter).values(
-        usage_type=usage_type.name, meter_id=meter_id, event_name=event_name
-    )
+    statement = insert(CatalogMeter).values(usage_type=usage_type.name, meter_id=meter_id, event_name=event_name)
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["usage_type"], set_={"meter_id": meter_id, "event_name": event_name}
@@ -160,4 +158,3 @@ def store_price(session: Session, price: CatalogPrice) -> None:
     session.flush()
     session.merge(price)
     session.flush()
-

@@ -179,7 +179,7 @@ def _allowances(
         included = price.included if price else None
         over = max(used - included, 0) if included is not None else 0
         rate = price.overage_rate if price and period.plan not in {None, "free"} else None
-        cost = int((over * (rate or 0)).quantize(Decimal(1), ROUND_HALF_UP)) if rate else 0
+        cost = int((over * rate).quantize(Decimal(1), ROUND_HALF_UP)) if rate else 0
         earlier = previous.get(kind.name, 0) if previous is not None else None
         answer.append(Allowance(kind, used, included, over, rate, CURRENCY, cost, earlier))
     return tuple(answer)

@@ -37,9 +37,7 @@ _EMPTY_HOUR = text(
 
 _REFILL_HOUR = text(
     "INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)"
-    + _TOTALS.format(
-        where="u.tenant_id = :tenant_id AND u.occurred_at >= :hour AND u.occurred_at < :next_hour"
-    )
+    + _TOTALS.format(where="u.tenant_id = :tenant_id AND u.occurred_at >= :hour AND u.occurred_at < :next_hour")
     + """
     ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
         quantity = EXCLUDED.quantity, events = EXCLUDED.events, last_at = EXCLUDED.last_at,

@@ -188,7 +188,7 @@ def overview(session: Session, now: datetime) -> SyncOverview:
         .where(MeterEvent.state.in_([MeterEventState.PENDING, MeterEventState.REJECTED]))
         .group_by(MeterEvent.state)
     )
-    counts = {state: count for state, count in rows}
+    counts = dict(rows)
     last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE)
     owed, inbox = count_owed(session, now), count_inbox(session)
     return SyncOverview(

@@ -62,4 +62,5 @@ def totals_by_day(
 
 def last_recorded_at(session: Session, tenant_id: int, start: datetime) -> datetime | None:
     """When usage was last taken in for buckets since `start`."""
-    return session.scalar(_UPDATED, {"tenant_id": tenant_id, "start": start})
+    found: datetime | None = session.scalar(_UPDATED, {"tenant_id": tenant_id, "start": start})
+    return found

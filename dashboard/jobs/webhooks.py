@@ -23,9 +23,7 @@ def process_stripe_event(event_id: str) -> None:
             event = session.get(StripeEvent, event_id)
             if event is None or event.state != StripeEventState.PENDING:
                 return
-            state = handlers.process_stripe_event(
-                handlers.Context(session, parts.billing, parts.pins, now), event
-            )
+            state = handlers.process_stripe_event(handlers.Context(session, parts.billing, parts.pins, now), event)
         log.info("stripe event settled", event=event_id, state=state.value)
     except Exception:
         with unit_of_work() as session:

@@ -62,5 +62,3 @@ class CatalogPrice(Base):
     def overage_rate(self) -> Decimal | None:
         """Minor units for one unit beyond what is included."""
         return Decimal(self.tiers[-1]["unit_amount_decimal"]) if self.tiers else None
-
-

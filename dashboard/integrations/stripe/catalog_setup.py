@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import stripe
 from sqlalchemy.orm import Session
 from stripe import StripeClient
 
-from dashboard.billing.plans import CURRENCY, INTERVALS, PLANS, PlanDefinition, store_meter, store_price
+from dashboard.billing.plans import CURRENCY, INTERVALS, PLANS, PlanDefinition, PricePins, store_meter, store_price
 from dashboard.billing.ports import ProviderRefused
 from dashboard.billing.usage_types import METERED, USAGE_TYPES, UsageType
 from dashboard.integrations.stripe.client import API_VERSION, domain_errors, is_missing
+from dashboard.integrations.stripe.translate import id_of
 from dashboard.models import CatalogPrice
+
+if TYPE_CHECKING:
+    from stripe.params import PriceCreateParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +34,25 @@ class EnvironmentLine:
     value: str
 
 
-def set_up_catalog(session: Session, client: StripeClient) -> list[EnvironmentLine]:
+def set_up_catalog(session: Session, client: StripeClient, pins: PricePins) -> list[EnvironmentLine]:
     """Bring the catalogue to Stripe and into our tables. Answers the ids as environment lines.
+
+    A meter or base price that the environment pins already is taken as it is.
 
     Raises `ProviderRefused`, `ProviderUnavailable`.
     """
     with domain_errors():
-        meters = {kind.name: _meter(client, kind) for kind in METERED}
+        found = {kind.name: _meter(client, kind, pins.meters.get(kind.name)) for kind in METERED}
     for kind in METERED:
-        store_meter(session, kind, meters[kind.name], kind.meter or "")
+        store_meter(session, kind, found[kind.name].id, found[kind.name].event_name)
+    meters = {name: meter.id for name, meter in found.items()}
     lines = [EnvironmentLine(kind.meter_setting or "", meters[kind.name]) for kind in METERED]
+    pinned = {plan_and_interval: price_id for price_id, plan_and_interval in pins.plans.items()}
     for plan in PLANS.values():
         product_id = _product(client, plan)
         for interval in INTERVALS:
-            for row in _prices(client, plan, product_id, interval, meters):
+            base = _base_price(client, plan, product_id, interval, pinned.get((plan.key, interval)))
+            for row in (base, *_metered_prices(client, plan, product_id, interval, meters)):
                 store_price(session, row)
                 if row.usage_type is None:
                     name = f"STRIPE_PRICE_{plan.key.upper()}_{interval.upper()}"
@@ -57,17 +66,17 @@ def set_up_webhook(client: StripeClient, url: str) -> EnvironmentLine | None:
         listed = client.v1.webhook_endpoints.list({"limit": 100})
         if any(endpoint.url == url for endpoint in listed.auto_paging_iter()):
             return None
-        endpoint = client.v1.webhook_endpoints.create(
-            {"url": url, "enabled_events": ["*"], "api_version": API_VERSION}
-        )
+        endpoint = client.v1.webhook_endpoints.create({"url": url, "enabled_events": ["*"], "api_version": API_VERSION})
     return EnvironmentLine("STRIPE_WEBHOOK_SECRET", endpoint.secret or "")
 
 
-def _meter(client: StripeClient, kind: UsageType) -> str:
+def _meter(client: StripeClient, kind: UsageType, pinned: str | None) -> stripe.billing.Meter:
+    if pinned:
+        return client.v1.billing.meters.retrieve(pinned)
     for meter in client.v1.billing.meters.list({"limit": 100, "status": "active"}).auto_paging_iter():
         if meter.event_name == kind.meter:
-            return meter.id
-    created = client.v1.billing.meters.create(
+            return meter
+    return client.v1.billing.meters.create(
         {
             "display_name": kind.label,
             "event_name": kind.meter or "",
@@ -76,7 +85,6 @@ def _meter(client: StripeClient, kind: UsageType) -> str:
             "value_settings": {"event_payload_key": "value"},
         }
     )
-    return created.id
 
 
 def _product(client: StripeClient, plan: PlanDefinition) -> str:
@@ -93,30 +101,35 @@ def _product(client: StripeClient, plan: PlanDefinition) -> str:
         ).id
 
 
-def _prices(
-    client: StripeClient, plan: PlanDefinition, product_id: str, interval: str, meters: dict[str, str]
-) -> Iterator[CatalogPrice]:
-    """The base price of this interval, and its metered prices, which are monthly whatever the base is."""
-    amount = plan.amount(interval)
-    base = {
+def _base_price(
+    client: StripeClient, plan: PlanDefinition, product_id: str, interval: str, pinned: str | None
+) -> CatalogPrice:
+    wanted = {
         "product": product_id,
         "currency": CURRENCY,
-        "unit_amount": amount,
+        "unit_amount": plan.amount(interval),
         "recurring": {"interval": INTERVALS[interval], "usage_type": "licensed"},
         "lookup_key": f"{plan.key}_{interval}",
         "nickname": f"{plan.name}, {interval}",
         "metadata": {"plan": plan.key, "interval": interval},
     }
-    price_id = _price(client, base)
-    yield CatalogPrice(
-        price_id=price_id,
-        product_id=product_id,
+    with domain_errors():
+        price = client.v1.prices.retrieve(pinned) if pinned else _price(client, wanted)
+    return CatalogPrice(
+        price_id=price.id,
+        product_id=id_of(price.product) or product_id,
         plan=plan.key,
         interval=interval,
-        currency=CURRENCY,
-        unit_amount=amount,
+        currency=price.currency,
+        unit_amount=price.unit_amount,
         active=True,
     )
+
+
+def _metered_prices(
+    client: StripeClient, plan: PlanDefinition, product_id: str, interval: str, meters: dict[str, str]
+) -> Iterator[CatalogPrice]:
+    """The metered prices are monthly, whatever the base is: usage of a yearly plan is billed month by month."""
     if interval != "monthly":
         return
     for name, (included, rate) in plan.allowances.items():
@@ -146,8 +159,10 @@ def _metered_price(
         "nickname": f"{plan.name}, {kind.label}",
         "metadata": {"plan": plan.key, "usage_type": kind.name},
     }
+    with domain_errors():
+        price = _price(client, wanted)
     return CatalogPrice(
-        price_id=_price(client, wanted),
+        price_id=price.id,
         product_id=product_id,
         plan=plan.key,
         interval="monthly",
@@ -161,16 +176,13 @@ def _metered_price(
     )
 
 
-def _price(client: StripeClient, wanted: dict[str, Any]) -> str:
-    with domain_errors():
-        listed = client.v1.prices.list(
-            {"lookup_keys": [wanted["lookup_key"]], "active": True, "expand": ["data.tiers"]}
-        )
-        for price in listed.data:
-            if _is_as_wanted(price, wanted):
-                return price.id
-        params = {**wanted, "transfer_lookup_key": True}
-        return client.v1.prices.create(params).id  # type: ignore[arg-type]
+def _price(client: StripeClient, wanted: dict[str, Any]) -> stripe.Price:
+    listed = client.v1.prices.list({"lookup_keys": [wanted["lookup_key"]], "active": True, "expand": ["data.tiers"]})
+    for price in listed.data:
+        if _is_as_wanted(price, wanted):
+            return price
+    params = cast("PriceCreateParams", {**wanted, "transfer_lookup_key": True})
+    return client.v1.prices.create(params)
 
 
 def _is_as_wanted(price: stripe.Price, wanted: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import stripe
 from stripe import StripeClient
@@ -11,7 +12,7 @@ from stripe import StripeClient
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.config import Settings
 
-API_VERSION = "2026-10-28.endive"
+API_VERSION: Final = "2026-10-28.endive"
 
 
 def build_client(settings: Settings) -> StripeClient:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import stripe
 from stripe import StripeClient
@@ -24,6 +24,11 @@ from dashboard.integrations.stripe.translate import (
     subscription_facts,
 )
 
+if TYPE_CHECKING:
+    from stripe.params.checkout import SessionCreateParamsLineItem
+
+T = TypeVar("T")
+
 
 class StripeGateway:
     """The billing provider of `billing.ports`, by the official SDK."""
@@ -33,40 +38,26 @@ class StripeGateway:
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
         """The customer as it is now, or None."""
-        try:
-            with domain_errors():
-                return customer_facts(self._v1.customers.retrieve(customer_id))
-        except ProviderRefused as refusal:
-            return _none_if_missing(refusal)
+        return _if_there(lambda: customer_facts(self._v1.customers.retrieve(customer_id)))
 
     def fetch_subscription(self, subscription_id: str) -> SubscriptionFacts | None:
         """The subscription as it is now, or None."""
-        try:
-            with domain_errors():
-                return subscription_facts(self._v1.subscriptions.retrieve(subscription_id))
-        except ProviderRefused as refusal:
-            return _none_if_missing(refusal)
+        return _if_there(lambda: subscription_facts(self._v1.subscriptions.retrieve(subscription_id)))
 
     def fetch_invoice(self, invoice_id: str) -> InvoiceFacts | None:
         """The invoice as it is now with every line, or None (a deleted draft)."""
-        try:
-            with domain_errors():
-                invoice = self._v1.invoices.retrieve(invoice_id)
-                lines = list(invoice.lines.data)
-                if invoice.lines.has_more:
-                    listed = self._v1.invoices.line_items.list(invoice_id, {"limit": 100})
-                    lines = list(listed.auto_paging_iter())
-                return invoice_facts(invoice, lines)
-        except ProviderRefused as refusal:
-            return _none_if_missing(refusal)
+        return _if_there(lambda: self._whole_invoice(invoice_id))
+
+    def _whole_invoice(self, invoice_id: str) -> InvoiceFacts:
+        invoice = self._v1.invoices.retrieve(invoice_id)
+        if not invoice.lines.has_more:
+            return invoice_facts(invoice, invoice.lines.data)
+        listed = self._v1.invoices.line_items.list(invoice_id, {"limit": 100})
+        return invoice_facts(invoice, listed.auto_paging_iter())
 
     def fetch_checkout(self, session_id: str) -> CheckoutFacts | None:
         """The checkout as it is now, or None."""
-        try:
-            with domain_errors():
-                return checkout_facts(self._v1.checkout.sessions.retrieve(session_id))
-        except ProviderRefused as refusal:
-            return _none_if_missing(refusal)
+        return _if_there(lambda: checkout_facts(self._v1.checkout.sessions.retrieve(session_id)))
 
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str:
         """A customer that names our tenant in its metadata. Answers its id."""
@@ -87,16 +78,15 @@ class StripeGateway:
         cancel_url: str,
     ) -> CheckoutFacts:
         """A hosted checkout of one plan: the base fee, and each meter without a quantity."""
+        items: list[SessionCreateParamsLineItem] = [{"price": base_price_id, "quantity": 1}]
+        items += [{"price": price_id} for price_id in metered_price_ids]
         with domain_errors():
             session = self._v1.checkout.sessions.create(
                 {
                     "mode": "subscription",
                     "customer": customer_id,
                     "client_reference_id": str(tenant_id),
-                    "line_items": [
-                        {"price": base_price_id, "quantity": 1},
-                        *({"price": price_id} for price_id in metered_price_ids),
-                    ],
+                    "line_items": items,
                     "success_url": success_url,
                     "cancel_url": cancel_url,
                     "subscription_data": {"metadata": {"tenant_id": str(tenant_id)}},
@@ -107,9 +97,7 @@ class StripeGateway:
     def create_portal(self, *, customer_id: str, return_url: str) -> str:
         """The address of the hosted portal for this customer."""
         with domain_errors():
-            session = self._v1.billing_portal.sessions.create(
-                {"customer": customer_id, "return_url": return_url}
-            )
+            session = self._v1.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url})
         return session.url
 
     def send_meter_event(
@@ -139,6 +127,12 @@ def _says_already_exists(refusal: ProviderRefused) -> bool:
     return cause.http_status == 400 and "already exists" in str(refusal)
 
 
-def _none_if_missing(refusal: ProviderRefused) -> None:
-    if not is_missing(refusal):
-        raise refusal
+def _if_there(fetch: Callable[[], T]) -> T | None:
+    """What was fetched, or None when Stripe has no such object."""
+    try:
+        with domain_errors():
+            return fetch()
+    except ProviderRefused as refusal:
+        if is_missing(refusal):
+            return None
+        raise

@@ -68,9 +68,7 @@ def sync_checkout(context: Context, event: StripeEvent) -> bool:
 
 def _sync_subscription(context: Context, subscription_id: str) -> bool:
     facts = context.provider.fetch_subscription(subscription_id)
-    return facts is not None and subscriptions.sync_subscription(
-        context.session, facts, context.pins, context.now
-    )
+    return facts is not None and subscriptions.sync_subscription(context.session, facts, context.pins, context.now)
 
 
 # The first prefix that fits decides; what fits none is kept and marked ignored.

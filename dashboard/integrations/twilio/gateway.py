@@ -35,9 +35,7 @@ class TwilioGateway:
         (perhaps sent).
         """
         try:
-            return _facts(
-                self._client.messages.create(to=to, from_=from_, body=body, status_callback=status_callback)
-            )
+            return _facts(self._client.messages.create(to=to, from_=from_, body=body, status_callback=status_callback))
         except TwilioRestException as error:
             # 4xx answers and 429 mean that nothing was sent; after a 5xx nobody knows.
             if error.status < 500:
@@ -62,6 +60,4 @@ class TwilioGateway:
 
 
 def _facts(message: MessageInstance) -> TextFacts:
-    return TextFacts(
-        sid=message.sid or "", status=str(message.status), segments=int(message.num_segments or 1)
-    )
+    return TextFacts(sid=message.sid or "", status=str(message.status), segments=int(message.num_segments or 1))

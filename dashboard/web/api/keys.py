@@ -15,9 +15,7 @@ def require_key() -> None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     tenant_id = tenant_id_of_key(session(), key.strip()) if scheme.lower() == "bearer" else None
     if tenant_id is None:
-        raise Unauthorized(
-            "Send your key as: Authorization: Bearer ch_…", www_authenticate=WWWAuthenticate("bearer")
-        )
+        raise Unauthorized("Send your key as: Authorization: Bearer ch_…", www_authenticate=WWWAuthenticate("bearer"))
     g.tenant_id = tenant_id
 
 

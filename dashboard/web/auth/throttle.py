@@ -30,9 +30,7 @@ class LoginThrottle:
         except RedisError as error:
             log.warning("login throttle out of reach", error=str(error))
             return False
-        return any(
-            int(count or 0) >= limit for count, limit in zip(counts, self._limits.values(), strict=True)
-        )
+        return any(int(count or 0) >= limit for count, limit in zip(counts, self._limits.values(), strict=True))
 
     def note_failure(self) -> None:
         """Count one."""

@@ -24,9 +24,7 @@ def require_staff() -> None:
 @blueprint.get("/syncs")
 def syncs() -> str:
     """What is owed to Stripe, and the runs so far."""
-    return render_template(
-        "staff/syncs/index.html", runs=list_runs(session()), overview=overview(session(), now())
-    )
+    return render_template("staff/syncs/index.html", runs=list_runs(session()), overview=overview(session(), now()))
 
 
 @blueprint.post("/syncs")

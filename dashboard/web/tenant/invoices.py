@@ -18,6 +18,4 @@ def invoices() -> str:
 @blueprint.get("/invoices/<invoice_id>")
 def invoice(invoice_id: str) -> str:
     """One invoice."""
-    return render_template(
-        "tenant/invoices/show.html", invoice=find_invoice(session(), g.tenant.id, invoice_id)
-    )
+    return render_template("tenant/invoices/show.html", invoice=find_invoice(session(), g.tenant.id, invoice_id))

@@ -23,9 +23,7 @@ def create() -> ResponseReturnValue:
     if secret is None:
         abort(503, "STRIPE_WEBHOOK_SECRET is not set: run `flask stripe setup --webhook` and set what it prints.")
     try:
-        event = verify_webhook(
-            request.get_data(), request.headers.get("Stripe-Signature"), secret.get_secret_value()
-        )
+        event = verify_webhook(request.get_data(), request.headers.get("Stripe-Signature"), secret.get_secret_value())
     except UnverifiedWebhook as error:
         log.warning("webhook refused", reason=str(error), address=request.remote_addr)
         abort(400, f"Stripe-Signature: {error}.")
