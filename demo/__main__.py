@@ -1,0 +1,179 @@
+"""Bring everything up, make the history once, print the address and the logins, stay until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import requests
+from flask import Flask
+from flask_migrate import upgrade
+
+from dashboard.app import create_app
+from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
+from dashboard.wiring import unit_of_work, wiring
+from demo.accounts import card_lines, create_accounts, write_card
+from demo.sandbox_control import SandboxControl
+from demo.seed import DAYS, Seed
+from demo.traffic import CREDIT, open_traffic
+from embedded.stack import Stack, StackError
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / ".local" / "demo"
+DATA = Path(os.environ.get("DEMO_DATA", ROOT.parent / "shared" / "data"))
+PORT = int(os.environ.get("PORT", "5000"))
+BASE = f"http://127.0.0.1:{PORT}"
+STRIPE_PORT = int(os.environ.get("SANDBOX_STRIPE_PORT", "12111"))
+TWILIO_PORT = int(os.environ.get("SANDBOX_TWILIO_PORT", "12112"))
+STRIPE_BASE, TWILIO_BASE = f"http://127.0.0.1:{STRIPE_PORT}", f"http://127.0.0.1:{TWILIO_PORT}"
+
+
+def say(line: str) -> None:
+    """Tell the terminal."""
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Start, seed if need be, wait."""
+    began = time.monotonic()
+    card = FOLDER / "card.json"
+    if FOLDER.exists() and not card.exists():
+        say("An earlier start did not finish its history: beginning again.")
+        discard_half_made_history()
+    try:
+        with Stack(FOLDER) as stack:
+            say("PostgreSQL and Valkey answer.")
+            run(stack, card, began)
+    except (StackError, TimeoutError) as error:
+        sys.exit(f"make demo: {error}")
+    except KeyboardInterrupt:
+        say("\nStopped.")
+
+
+def discard_half_made_history() -> None:
+    """Remove what an interrupted first start left, unless it still runs."""
+    with Stack.locked(FOLDER):
+        for entry in FOLDER.iterdir():
+            if entry.name != "lock":
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def run(stack: Stack, card: Path, began: float) -> None:
+    """The demo, once its servers answer."""
+    stack.spawn(
+        "sandbox",
+        [
+            sys.executable,
+            "-m",
+            "sandbox",
+            *("--data", str(FOLDER / "sandbox")),
+            *("--stripe-port", str(STRIPE_PORT)),
+            *("--twilio-port", str(TWILIO_PORT)),
+            *("--clock-file", str(FOLDER / "clock.json")),
+        ],
+        ready=lambda: answers(f"{STRIPE_BASE}/_sandbox/health"),
+    )
+    control = SandboxControl(STRIPE_BASE, TWILIO_BASE)
+    is_first = not card.exists()
+    os.environ.update(environment(stack))
+    if is_first:
+        control.start_at(control.now() - timedelta(days=DAYS))
+    app = prepare()
+    start_platform(stack)
+    if is_first:
+        make_history(app, control, card)
+    else:
+        control.advance_to_real_time()
+    say(f"\nCountinghouse is at {BASE} ({time.monotonic() - began:.0f} s). Ctrl-C stops all of it.\n")
+    for line in card_lines(card):
+        say(line)
+    stack.wait()
+
+
+def environment(stack: Stack) -> dict[str, str]:
+    """The settings of the demo; secrets are made once and kept in its folder."""
+    values = {
+        "SECRET_KEY": kept("secret_key", lambda: secrets.token_hex(32)),
+        "PUBLIC_URL": BASE,
+        "DATABASE_URL": stack.database_url,
+        "REDIS_URL": stack.redis_url,
+        "STRIPE_SECRET_KEY": "sk_test_sandbox",
+        "STRIPE_API_BASE": STRIPE_BASE,
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": kept("twilio_auth_token", lambda: secrets.token_hex(16)),
+        "TWILIO_API_BASE": TWILIO_BASE,
+        "CLOCK_FILE": str(FOLDER / "clock.json"),
+    }
+    webhook_secret = FOLDER / "webhook_secret"
+    if webhook_secret.exists():
+        values["STRIPE_WEBHOOK_SECRET"] = webhook_secret.read_text()
+    if open_traffic(DATA).is_real:
+        values["DATA_CREDIT"] = CREDIT
+    return values
+
+
+def kept(name: str, make: object) -> str:
+    """A secret of the demo, made at its first start."""
+    path = FOLDER / name
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(make())  # type: ignore[operator]
+    return path.read_text()
+
+
+def prepare() -> Flask:
+    """Migrate, and bring the catalogue to the sandbox; finds everything again on later starts."""
+    app = create_app()
+    with app.app_context():
+        upgrade()
+        parts = wiring()
+        with unit_of_work() as session:
+            set_up_catalog(session, parts.stripe_client, parts.pins)
+        secret = set_up_webhook(parts.stripe_client, f"{BASE}/api/billing/webhook")
+    if secret:
+        os.environ["STRIPE_WEBHOOK_SECRET"] = kept("webhook_secret", lambda: secret.value)
+    return app
+
+
+def start_platform(stack: Stack) -> None:
+    """The web server, the worker and the scheduler, as in production."""
+    stack.spawn(
+        "web",
+        [
+            str(Path(sys.executable).parent / "granian"),
+            *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(PORT)),
+            *("--workers", "1", "--blocking-threads", "6", "--no-ws", "--log-level", "warning", "wsgi:app"),
+        ],
+        ready=lambda: answers(f"{BASE}/login"),
+    )
+    stack.spawn("worker", [sys.executable, "worker.py"])
+    stack.spawn("scheduler", [sys.executable, "worker.py", "--scheduler"])
+
+
+def make_history(app: Flask, control: SandboxControl, card: Path) -> None:
+    """Six months, once."""
+    traffic = open_traffic(DATA)
+    if traffic.is_real:
+        say(f"Making six months of history with real traffic from {DATA.name}/ …")
+    else:
+        say("DEMO_DATA holds no traffic files: making six months of history with messages of our own …")
+    tenants, staff = create_accounts(app, control.now())
+    Seed(app, BASE, control, traffic, tenants, say).run()
+    write_card(card, tenants, staff, CREDIT if traffic.is_real else "")
+
+
+def answers(url: str) -> bool:
+    """Whether there is an HTTP answer without a server's error."""
+    try:
+        return requests.get(url, timeout=2).status_code < 500
+    except requests.RequestException:
+        return False
+
+
+if __name__ == "__main__":
+    main()

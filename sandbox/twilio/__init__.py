@@ -1,0 +1,1 @@
+"""Twilio's 2010 API, as far as texts go."""

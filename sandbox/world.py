@@ -1,0 +1,78 @@
+"""Everything the sandbox's Stripe works with, and how a change becomes an event."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from sandbox.clock import Clock
+from sandbox.errors import missing
+from sandbox.shapes import whole
+from sandbox.store import Store, Thing, new_id
+from sandbox.webhooks import Deliveries
+
+API_VERSION = "2026-10-28.endive"
+
+
+class World:
+    """State, clock and outgoing webhooks. Its methods are called with the store's lock held."""
+
+    def __init__(self, store: Store, clock: Clock, deliveries: Deliveries, base: str = "") -> None:
+        self.store = store
+        self.clock = clock
+        self.deliveries = deliveries
+        self.base = base
+
+    def need(self, kind: str, thing_id: str) -> Thing:
+        """A thing that must be there; a 404 in Stripe's words otherwise."""
+        thing = self.store.get(kind, thing_id)
+        if thing is None:
+            raise missing(kind, thing_id)
+        return thing
+
+    def create(self, thing: Thing, event: str | None = None) -> Thing:
+        """Keep a new thing and tell of it."""
+        thing = whole(thing)
+        self.store.put(thing["object"], thing)
+        if event:
+            self.emit(event, thing)
+        return thing
+
+    def change(self, thing: Thing, event: str | None, **changes: Any) -> Thing:
+        """Change a thing and tell what it was before."""
+        before = {key: thing.get(key) for key, value in changes.items() if thing.get(key) != value}
+        thing.update(changes)
+        self.store.put(thing["object"], thing)
+        if event and before:
+            self.emit(event, thing, before)
+        return thing
+
+    def emit(self, kind: str, thing: Thing, before: Thing | None = None) -> Thing:
+        """An event about a thing as it is now, on its way to every endpoint that wants it."""
+        endpoints = [
+            endpoint
+            for endpoint in self.store.all("webhook_endpoint")
+            if endpoint["status"] == "enabled" and {"*", kind} & set(endpoint["enabled_events"])
+        ]
+        data: Thing = {"object": copy.deepcopy(thing)}
+        if before:
+            data["previous_attributes"] = copy.deepcopy(before)
+        event = whole(
+            {
+                "id": new_id("evt"),
+                "object": "event",
+                "api_version": API_VERSION,
+                "created": self.clock.seconds(),
+                "data": data,
+                "livemode": False,
+                "pending_webhooks": len(endpoints),
+                "request": {"id": None, "idempotency_key": None},
+                "type": kind,
+            }
+        )
+        for unused in ("account", "context"):
+            event.pop(unused, None)
+        self.store.put("event", event)
+        for endpoint in endpoints:
+            self.deliveries.plan(event["id"], endpoint["id"])
+        return event
