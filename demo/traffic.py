@@ -34,7 +34,7 @@ OWN_TEXTS = (
     ),
     (
         "Delivery note 🚚: your order was split into three parcels because one item comes from another warehouse. The "
-        "first two arrive on Tuesday, the last one on Thursday. Nothing else changes and no further cost arises for you."
+        "first two arrive on Tuesday, the last one on Thursday. Nothing else changes and no further cost arises."
     ),
 )
 

@@ -72,7 +72,7 @@ def create(world: World, params: Params) -> Thing:
 
 
 def _line_items(world: World, given: Any) -> list[Thing]:
-    items = []
+    items: list[Thing] = []
     for n, item in enumerate(given):
         price = world.need("price", item.get("price", ""))
         metered = price["recurring"]["usage_type"] == "metered"
