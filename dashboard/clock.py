@@ -11,23 +11,21 @@ from pathlib import Path
 class Clock:
     """Real time, plus the offset that the sandbox writes into a file.
 
-    Without a file it is plain UTC. The file is read again when its change time differs, at most 20 times a second.
+    Without a file it is plain UTC. The file is read again when its change time differs: one `stat` a look.
     """
 
     def __init__(self, offset_file: Path | None = None) -> None:
         self._file = offset_file
         self._offset = 0.0
         self._stamp: tuple[int, int] | None = None
-        self._checked = 0.0
 
     def now(self) -> datetime:
         """The present moment as an aware UTC datetime."""
         return datetime.fromtimestamp(time.time() + self._current_offset(), UTC)
 
     def _current_offset(self) -> float:
-        if self._file is None or time.monotonic() - self._checked < 0.05:
+        if self._file is None:
             return self._offset
-        self._checked = time.monotonic()
         try:
             status = self._file.stat()
             stamp = (status.st_mtime_ns, status.st_ino)

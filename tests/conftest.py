@@ -1,16 +1,131 @@
+"""Real servers for the tests: PostgreSQL and Valkey for the whole run, a sandbox, and a fresh database where one commits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_migrate import upgrade
 from sqlalchemy import create_engine
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
+
+from dashboard.app import create_app
+from dashboard.config import Settings, load_settings
+from dashboard.database import db
+from embedded.stack import Stack
+from tests.sandbox_server import SandboxServer
+
+TEMPLATE = "countinghouse_template"
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """PostgreSQL and Valkey of this run."""
+    with Stack(tmp_path_factory.mktemp("stack"), durable=False) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def sandbox_server(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> SandboxServer:
+    """The sandbox of this run, on ports of its own."""
+    return SandboxServer.start(stack, tmp_path_factory.mktemp("sandbox"))
 
 
 @pytest.fixture
-def session():
+def sandbox(sandbox_server: SandboxServer) -> Iterator[SandboxServer]:
+    """An empty sandbox; what passed through it is checked against the SDK afterwards."""
+    sandbox_server.reset()
+    yield sandbox_server
+    assert sandbox_server.breaches() == []
+
+
+def settings_for(stack: Stack, sandbox_server: SandboxServer, database_url: str, **more: object) -> Settings:
+    """Settings of an application under test."""
+    given: dict[str, object] = {
+        "secret_key": "a-secret-of-the-tests",
+        "public_url": "http://127.0.0.1:5000",
+        "database_url": database_url,
+        "redis_url": stack.redis_url,
+        "stripe_secret_key": "sk_test_tests",
+        "stripe_api_base": sandbox_server.stripe_base,
+        "twilio_account_sid": "AC" + "1" * 32,
+        "twilio_auth_token": "token-of-the-tests",
+        "twilio_api_base": sandbox_server.twilio_base,
+        "clock_file": sandbox_server.clock_file,
+        "stripe_webhook_secret": "whsec_of_the_tests",
+        "pinned": {},
+    }
+    return load_settings(**{**given, **more})
+
+
+@pytest.fixture(scope="session")
+def template(stack: Stack, sandbox_server: SandboxServer) -> str:
+    """A database with every table and no row, to copy."""
+    url = stack.create_database(TEMPLATE)
+    app = create_app(settings_for(stack, sandbox_server, url))
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def engine(stack: Stack, template: str) -> Iterator[Engine]:
+    """An engine on a database of this run's domain tests."""
+    url = stack.create_database("domain", template=template)
     engine = create_engine(
-        "postgresql+psycopg://app:app@127.0.0.1:5544/app", connect_args={"options": "-c timezone=UTC"}
+        re.sub(r"^postgresql:", "postgresql+psycopg:", url), connect_args={"options": "-c timezone=UTC"}
     )
-    with engine.connect() as c:
-        t = c.begin()
-        with Session(bind=c, join_transaction_mode="create_savepoint") as s:
-            yield s
-        t.rollback()
+    yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session whose work is undone after the test."""
+    with engine.connect() as connection:
+        transaction = connection.begin()
+        with Session(bind=connection, join_transaction_mode="create_savepoint") as session:
+            yield session
+        transaction.rollback()
+
+
+@pytest.fixture
+def database_url(stack: Stack, template: str) -> Iterator[str]:
+    """An empty migrated database of one test."""
+    name = f"test_{next(_numbers)}"
+    yield stack.create_database(name, template=template)
+    stack.drop_database(name)
+
+
+@pytest.fixture
+def app(stack: Stack, sandbox: SandboxServer, database_url: str) -> Iterator[Flask]:
+    """An application on an empty database and an empty sandbox."""
+    app = create_app(settings_for(stack, sandbox, database_url))
+    app.extensions["countinghouse"].redis.flushall()
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+    app.extensions["countinghouse"].redis.close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser or service without cookies yet."""
+    return app.test_client()
+
+
+@pytest.fixture
+def shots() -> Path:
+    """Where a browser test leaves its screenshots."""
+    folder = Path(__file__).resolve().parent.parent / ".local" / "shots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

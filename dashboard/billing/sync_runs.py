@@ -188,7 +188,7 @@ def overview(session: Session, now: datetime) -> SyncOverview:
         .where(MeterEvent.state.in_([MeterEventState.PENDING, MeterEventState.REJECTED]))
         .group_by(MeterEvent.state)
     )
-    counts = dict(rows)
+    counts = dict(rows.tuples().all())
     last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE)
     owed, inbox = count_owed(session, now), count_inbox(session)
     return SyncOverview(

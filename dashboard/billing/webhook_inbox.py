@@ -108,5 +108,5 @@ def count_inbox(session: Session) -> InboxCounts:
         .where(StripeEvent.state.in_([StripeEventState.PENDING, StripeEventState.FAILED]))
         .group_by(StripeEvent.state)
     )
-    counts = dict(rows)
+    counts = dict(rows.tuples().all())
     return InboxCounts(counts.get(StripeEventState.PENDING, 0), counts.get(StripeEventState.FAILED, 0))

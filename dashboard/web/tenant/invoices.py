@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import g, render_template
 
 from dashboard.billing.invoices import find_invoice, list_invoices
+from dashboard.billing.usage_types import USAGE_TYPES, family_of
 from dashboard.web.tenant import blueprint
 from dashboard.wiring import session
 
@@ -18,4 +19,8 @@ def invoices() -> str:
 @blueprint.get("/invoices/<invoice_id>")
 def invoice(invoice_id: str) -> str:
     """One invoice."""
-    return render_template("tenant/invoices/show.html", invoice=find_invoice(session(), g.tenant.id, invoice_id))
+    return render_template(
+        "tenant/invoices/show.html",
+        invoice=find_invoice(session(), g.tenant.id, invoice_id),
+        families={name: family_of(name).key for name in USAGE_TYPES},
+    )

@@ -1,0 +1,1 @@
+"""Real PostgreSQL and Valkey out of wheels, supervised: nothing to install, nothing left behind."""
