@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from flask import Flask
@@ -37,6 +37,7 @@ class DemoTenant:
     texts_a_day: int
     people: list[tuple[Role, str]]
     id: int = 0
+    since: date = date.min
     key: str = ""
     logins: list[Login] = field(default_factory=list)
 
@@ -51,7 +52,7 @@ def demo_tenants() -> list[DemoTenant]:
             "+15005550101",
             "starter",
             1,
-            5,
+            6,
             [(Role.OWNER, "Olivia Brandt"), (Role.ADMIN, "Amir Haddad"), (Role.VIEWER, "Vera Lindqvist")],
         ),
         DemoTenant(
@@ -88,7 +89,7 @@ def create_accounts(app: Flask, now: datetime) -> tuple[list[DemoTenant], Login]
             tenant = accounts.create_tenant(
                 session, name=demo.name, billing_email=f"billing@{demo.domain}", sms_from=demo.sms_from, now=now
             )
-            demo.id = tenant.id
+            demo.id, demo.since = tenant.id, now.date()
             demo.key = accounts.create_api_key(session, tenant.id, "platform", now)
             for role, name in demo.people:
                 login = _new_login(role.value, name, demo.domain)

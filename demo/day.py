@@ -32,8 +32,8 @@ def usage_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, random
     _add_ai(add, busy, morning + timedelta(hours=11), traffic)
     _add_calls(add, busy, morning + timedelta(hours=14), day, random)
     _add_rest(add, busy, morning, day, random)
-    days_in = (morning - datetime(2026, 1, 1, tzinfo=morning.tzinfo)).days
-    add("STORAGE_USED_MB", 300 * busy + 4 * max(days_in, 0), morning + timedelta(hours=18), resource_type="bucket")
+    stored = 60 * tenant.texts_a_day + 3 * (morning.date() - tenant.since).days + random.randint(0, 5)
+    add("STORAGE_USED_MB", stored, morning + timedelta(hours=18), resource_type="bucket")
     return events
 
 

@@ -14,7 +14,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox import control, hosted
 from sandbox.clock import Clock
-from sandbox.control import ConnectionDropped, Faults, Transcript
+from sandbox.control import Faults, Transcript
 from sandbox.store import Store
 from sandbox.stripe.app import register as register_stripe
 from sandbox.twilio.app import create_app as create_twilio
@@ -24,20 +24,10 @@ from sandbox.world import World
 
 
 class Handler(WSGIRequestHandler):
-    """Keeps connections open, writes no access log, and closes without an answer when asked to."""
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
+    """Writes no access log."""
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         """Say nothing."""
-
-    def run_wsgi(self) -> None:
-        """Answer, or drop the connection."""
-        try:
-            super().run_wsgi()
-        except ConnectionDropped:
-            self.close_connection = True
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ from sandbox.world import World
 KINDS = ("error_500", "rate_limit", "drop_before", "drop_after")
 
 
-class ConnectionDropped(Exception):
-    """Close the connection without an answer."""
+class ConnectionDropped(ConnectionError):
+    """Close the connection without an answer: the server takes it as the client having gone."""
 
 
 class Faults:

@@ -6,20 +6,13 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from embedded.stack import Stack
-from tests.contracts.contract import Contract
-
-
-@cache
-def contract() -> Contract:
-    """The installed SDK as a contract; reading it takes a moment, so once."""
-    return Contract()
+from tests.contracts.contract import check_lines
 
 
 @dataclass
@@ -79,7 +72,7 @@ class SandboxServer:
             return []
         lines = self.transcript.read_text().splitlines()
         fresh, self.checked = lines[self.checked :], len(lines)
-        return contract().check_lines(fresh)
+        return check_lines(fresh)
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:

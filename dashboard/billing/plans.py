@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from dashboard.billing.usage_types import UsageType
+from dashboard.billing.usage_types import METERED, UsageType
 from dashboard.models import CatalogMeter, CatalogPrice
 
 CURRENCY = "usd"
@@ -55,28 +55,28 @@ PLANS: dict[str, PlanDefinition] = {
             "Free",
             0,
             0,
-            _allowances((20, "2.4"), (600, "0.035"), (50, "1.2"), (5, "6"), (100, "0.02")),
+            _allowances((20, "2.4"), (1_800, "0.035"), (50, "1.2"), (5, "6"), (100, "0.02")),
         ),
         PlanDefinition(
             "starter",
             "Starter",
             2900,
             29000,
-            _allowances((100, "2.4"), (6_000, "0.035"), (500, "1.2"), (25, "6"), (1_000, "0.02")),
+            _allowances((100, "2.4"), (30_000, "0.035"), (500, "1.2"), (25, "6"), (1_000, "0.02")),
         ),
         PlanDefinition(
             "professional",
             "Professional",
             9900,
             99000,
-            _allowances((500, "1.9"), (30_000, "0.03"), (2_500, "0.9"), (150, "5"), (10_000, "0.015")),
+            _allowances((500, "1.9"), (120_000, "0.03"), (2_500, "0.9"), (150, "5"), (10_000, "0.015")),
         ),
         PlanDefinition(
             "enterprise",
             "Enterprise",
             49900,
             499000,
-            _allowances((2_500, "1.4"), (180_000, "0.022"), (15_000, "0.6"), (1_000, "4"), (100_000, "0.01")),
+            _allowances((2_500, "1.4"), (600_000, "0.022"), (15_000, "0.6"), (1_000, "4"), (100_000, "0.01")),
         ),
     )
 }
@@ -125,8 +125,9 @@ def prices_of_plan(session: Session, plan: str, interval: str, pins: PricePins) 
     rows = [price for price in active_prices(session) if (price.plan, price.interval) == (plan, interval)]
     pinned = [price_id for price_id, pin in pins.plans.items() if pin == (plan, interval)]
     base = pinned or [price.price_id for price in rows if price.usage_type is None]
-    metered = [price.price_id for price in rows if price.usage_type is not None]
-    return (base[0], sorted(metered)) if base else None
+    metered = {price.usage_type: price.price_id for price in rows}
+    # In the order of the registry: invoices then list usage in the order of the pages.
+    return (base[0], [metered[kind.name] for kind in METERED if kind.name in metered]) if base else None
 
 
 def metered_events(session: Session) -> dict[str, str]:

@@ -50,12 +50,14 @@ def change(now: int, before: int) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Whole seconds in hours and minutes: 3 h 05 min."""
+    """Whole seconds in their two largest units: 3 h 05 min, 10 min, 42 s."""
     hours, rest = divmod(seconds, 3600)
     minutes, left = divmod(rest, 60)
     if hours:
-        return f"{hours:,} h {minutes:02d} min"
-    return f"{minutes} min {left:02d} s" if minutes else f"{left} s"
+        return f"{hours:,} h {minutes:02d} min" if minutes else f"{hours:,} h"
+    if minutes:
+        return f"{minutes} min {left:02d} s" if left else f"{minutes} min"
+    return f"{left} s"
 
 
 def day(moment: date | datetime) -> str:

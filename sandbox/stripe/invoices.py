@@ -52,7 +52,6 @@ def draft(world: World, subscription: Thing, reason: str, lines: list[Thing], st
         "livemode": False,
         "metadata": {},
         "parent": {
-            "billing_schedules_details": None,
             "quote_details": None,
             "subscription_details": {"metadata": subscription["metadata"], "subscription": subscription["id"]},
             "type": "subscription_details",

@@ -1,0 +1,1 @@
+"""Tests of the sandbox: the official SDKs talk to it."""
