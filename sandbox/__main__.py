@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,10 +26,16 @@ from sandbox.world import World
 
 
 class Handler(WSGIRequestHandler):
-    """Writes no access log."""
+    """Writes no access log, and closes the connection at once where an answer is dropped on purpose."""
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
         """Say nothing."""
+
+    def connection_dropped(self, error: BaseException, environ: object = None) -> None:
+        """Hang up: a client that waits for the answer must learn that none will come."""
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def main() -> None:

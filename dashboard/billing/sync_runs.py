@@ -184,11 +184,11 @@ class SyncOverview:
 def overview(session: Session, now: datetime) -> SyncOverview:
     """What is owed, over all tenants."""
     rows = session.execute(
-        select(MeterEvent.state, func.count())
+        select(MeterEvent.state, func.count().label("waiting"))
         .where(MeterEvent.state.in_([MeterEventState.PENDING, MeterEventState.REJECTED]))
         .group_by(MeterEvent.state)
     )
-    counts = dict(rows.tuples().all())
+    counts = {row.state: row.waiting for row in rows}
     last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE)
     owed, inbox = count_owed(session, now), count_inbox(session)
     return SyncOverview(

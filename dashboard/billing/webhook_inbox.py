@@ -104,9 +104,9 @@ class InboxCounts:
 def count_inbox(session: Session) -> InboxCounts:
     """What is not done yet."""
     rows = session.execute(
-        select(StripeEvent.state, func.count())
+        select(StripeEvent.state, func.count().label("waiting"))
         .where(StripeEvent.state.in_([StripeEventState.PENDING, StripeEventState.FAILED]))
         .group_by(StripeEvent.state)
     )
-    counts = dict(rows.tuples().all())
+    counts = {row.state: row.waiting for row in rows}
     return InboxCounts(counts.get(StripeEventState.PENDING, 0), counts.get(StripeEventState.FAILED, 0))

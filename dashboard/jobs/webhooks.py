@@ -24,8 +24,8 @@ def process_stripe_event(event_id: str) -> None:
             if event is None or event.state != StripeEventState.PENDING:
                 return
             state = handlers.process_stripe_event(handlers.Context(session, parts.billing, parts.pins, now), event)
-        log.info("stripe event settled", event=event_id, state=state.value)
+        log.info("stripe event settled", event_id=event_id, state=state.value)
     except Exception:
         with unit_of_work() as session:
             retry_at = mark_attempt_failed(session, event_id, traceback.format_exc(), now)
-        log.exception("stripe event failed", event=event_id, retry_at=retry_at)
+        log.exception("stripe event failed", event_id=event_id, retry_at=retry_at)

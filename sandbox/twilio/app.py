@@ -50,6 +50,13 @@ def create_app(store: Store, clock: Clock, callbacks: Callbacks, faults: Faults)
         faults.after(fault)
         return Response(json.dumps(message), status=201, content_type="application/json")
 
+    @app.get(f"{ACCOUNT}/Messages.json")
+    def index(account: str) -> ResponseReturnValue:
+        if _token(account) is None:
+            return _problem(401, 20003, "Authentication Error - invalid username")
+        own = [each for each in store.all("twilio_message") if each["account_sid"] == account][::-1][:50]
+        return jsonify({"messages": own, "page": 0, "page_size": 50, "next_page_uri": None, "uri": request.path})
+
     @app.get(f"{ACCOUNT}/Messages/<sid>.json")
     def show(account: str, sid: str) -> ResponseReturnValue:
         if _token(account) is None:

@@ -9,9 +9,10 @@ from embedded.stack import Stack, StackError
 try:
     with Stack(Path(sys.argv[1]), environment={}) as stack:
         stack.spawn("sleeper", [sys.executable, "-c", "import time; time.sleep(600)"])
-        print(json.dumps([stack.database_url, stack.redis_url]), flush=True)
+        sys.stdout.write(json.dumps([stack.database_url, stack.redis_url]) + "\n")
+        sys.stdout.flush()
         stack.wait()
 except StackError as error:
     sys.exit(str(error))
 except KeyboardInterrupt:
-    print("stopped")
+    sys.exit(0)

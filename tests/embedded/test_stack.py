@@ -165,11 +165,12 @@ def data_folder(folder: Path) -> Path:
 def test_a_port_that_is_taken_meanwhile_is_survived(tmp_path: Path) -> None:
     with Stack(tmp_path, durable=False, environment={}):
         before = json.loads((tmp_path / "servers.json").read_text())
-    with socket.create_server(("127.0.0.1", int(before["postgres_port"]))):
-        with Stack(tmp_path, durable=False, environment={}) as stack, psycopg.connect(stack.database_url) as connection:
+    taken = socket.create_server(("127.0.0.1", int(before["postgres_port"])))
+    with taken, Stack(tmp_path, durable=False, environment={}) as stack:
+        with psycopg.connect(stack.database_url) as connection:
             assert connection.execute("select 1").fetchone() == (1,)
-            assert f":{before['postgres_port']}/" not in stack.database_url
-            assert f":{before['valkey_port']}/" in stack.redis_url
+        assert f":{before['postgres_port']}/" not in stack.database_url
+        assert f":{before['valkey_port']}/" in stack.redis_url
 
 
 def test_a_program_that_ends_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:

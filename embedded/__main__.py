@@ -1,0 +1,75 @@
+"""`python -m embedded run`: the platform as in production, with embedded servers where `.env` names none."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from dotenv import load_dotenv
+
+from embedded.stack import ROOT, Stack, StackError
+
+FOLDER = ROOT / ".local" / "run"
+THREADS = 8  # blocking threads of a web worker, as many as its database connections
+
+
+def main() -> None:
+    """Read the command line and run until Ctrl-C."""
+    parser = argparse.ArgumentParser(prog="python -m embedded", description=__doc__)
+    parser.add_argument("command", choices=["run"])
+    parser.add_argument("--workers", type=int, default=2, help="web server processes (default: %(default)s)")
+    options = parser.parse_args()
+    # What the environment says goes before the file, as everywhere.
+    load_dotenv(ROOT / ".env", override=False)
+    try:
+        with Stack(FOLDER) as stack:
+            run(stack, options.workers)
+    except StackError as error:
+        sys.exit(f"make run: {error}")
+    except KeyboardInterrupt:
+        print("\nStopped.")
+
+
+def run(stack: Stack, workers: int) -> None:
+    """Migrate, start web server, worker and scheduler, wait."""
+    port = os.environ.get("PORT", "5000")
+    base = f"http://127.0.0.1:{port}"
+    if not os.environ.get("DATABASE_URL") and not os.environ.get("DB_HOST"):
+        os.environ["DATABASE_URL"] = stack.database_url
+    os.environ["REDIS_URL"] = stack.redis_url
+    programs = Path(sys.executable).parent
+    if subprocess.run([programs / "flask", "--app", "wsgi", "db", "upgrade"], cwd=ROOT, check=False).returncode:
+        raise StackError("the database could not be brought up to date; the reason stands above")
+    stack.spawn(
+        "web",
+        [
+            str(programs / "granian"),
+            *("--interface", "wsgi", "--host", "127.0.0.1", "--port", port, "--workers", str(workers)),
+            *("--blocking-threads", str(THREADS), "--no-ws", "--log-level", "warning", "wsgi:app"),
+        ],
+        ready=lambda: answers(f"{base}/login"),
+    )
+    stack.spawn("worker", [sys.executable, "worker.py"])
+    stack.spawn("scheduler", [sys.executable, "worker.py", "--scheduler"])
+    print(f"Countinghouse is at {base}. Ctrl-C stops all of it.", flush=True)
+    stack.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether there is an HTTP answer without a server's error; `url` is ours, on loopback."""
+    try:
+        with urlopen(url, timeout=2):  # noqa: S310
+            return True
+    except HTTPError as error:
+        return error.code < 500
+    except (URLError, OSError):
+        return False
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Ways into the application that several tests take: keys, logins, the worker, a plan bought through the sandbox."""
+
+from __future__ import annotations
+
+import re
+
+import requests
+from flask import Flask
+from flask.testing import FlaskClient
+from rq import Queue, SimpleWorker
+from stripe import WebhookSignature
+from werkzeug.test import TestResponse
+
+from dashboard.billing import accounts
+from dashboard.database import db
+from dashboard.integrations.stripe.catalog_setup import set_up_catalog
+from dashboard.jobs.queues import QUEUES
+from dashboard.models import Role, Tenant
+from dashboard.wiring import now, unit_of_work, wiring
+from tests.factories import PASSWORD, make_tenant, make_user
+from tests.sandbox.shop import CARD
+
+
+def new_tenant(*, sms_from: str | None = "+15005550006") -> tuple[int, str]:
+    """A stored tenant and its API key."""
+    with unit_of_work() as session:
+        tenant = make_tenant(session, sms_from=sms_from, now=now())
+        key = accounts.create_api_key(session, tenant.id, "tests", now())
+        return tenant.id, key
+
+
+def log_in(app: Flask, tenant_id: int | None = None, role: Role = Role.OWNER, *, staff: bool = False) -> FlaskClient:
+    """A browser in which a member of the tenant, or staff, has logged in through the form."""
+    with unit_of_work() as session:
+        tenant = session.get(Tenant, tenant_id) if tenant_id else None
+        email = make_user(session, tenant, role, is_staff=staff).email
+    client = app.test_client()
+    form = {"csrf_token": csrf_of(client.get("/login")), "email": email, "password": PASSWORD}
+    assert client.post("/login", data=form).status_code == 303
+    return client
+
+
+def csrf_of(page: TestResponse) -> str:
+    """The token of a page's first form."""
+    found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert found, page.text[:500]
+    return found.group(1)
+
+
+def bearer(key: str) -> dict[str, str]:
+    """The header of an API key."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+def set_up_stripe() -> None:
+    """The catalogue at the sandbox, as `flask stripe setup` brings it there."""
+    with unit_of_work() as session:
+        set_up_catalog(session, wiring().stripe_client, wiring().pins)
+
+
+def work_off() -> None:
+    """Let a real worker do every job there is."""
+    db.session.remove()
+    connection = wiring().redis
+    queues = [Queue(name, connection=connection) for name in QUEUES]
+    SimpleWorker(queues, connection=connection).work(burst=True, logging_level="ERROR")
+
+
+def buy(client: FlaskClient, tenant_id: int, plan: str = "starter") -> TestResponse:
+    """Choose a plan and pay on the hosted page; the answer of our checkout."""
+    page = client.get(f"/tenants/{tenant_id}/plans")
+    answer = client.post(f"/tenants/{tenant_id}/plans/checkout", data={"csrf_token": csrf_of(page), "plan": plan})
+    assert answer.status_code == 303, answer.text
+    paid = requests.post(answer.headers["Location"], data=CARD, timeout=10, allow_redirects=False)
+    assert paid.status_code == 303
+    return answer
+
+
+def deliver_webhooks(client: FlaskClient) -> int:
+    """Hand every event of the sandbox to our webhook route, newest first: order must not matter. Answers how many."""
+    events = wiring().stripe_client.v1.events.list({"limit": 100})
+    count = 0
+    for event in events.auto_paging_iter():
+        body = str(event)
+        header = WebhookSignature.generate_signature_header(payload=body, secret="whsec_of_the_tests")
+        answer = client.post("/api/billing/webhook", data=body, headers={"Stripe-Signature": header})
+        assert answer.status_code == 200, answer.text
+        count += 1
+    work_off()
+    return count

@@ -1,0 +1,69 @@
+"""Settings: a missing or malformed value stops the start and names itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from dashboard.config import Settings, SettingsError, load_settings
+
+GOOD = {
+    "SECRET_KEY": "0123456789abcdef",
+    "DATABASE_URL": "postgresql://u:p@127.0.0.1/db",
+    "REDIS_URL": "redis://127.0.0.1:6379/0",
+    "STRIPE_SECRET_KEY": "sk_test_123",
+    "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+    "TWILIO_AUTH_TOKEN": "0123456789",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A good environment and nothing else."""
+    for name in (*(field.upper() for field in Settings.model_fields), "STRIPE_PRICE_STARTER_MONTHLY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_a_good_environment_is_read(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().database_url == "postgresql+psycopg://u:p@127.0.0.1/db"
+
+
+@pytest.mark.parametrize("name", ["SECRET_KEY", "REDIS_URL", "STRIPE_SECRET_KEY", "TWILIO_ACCOUNT_SID", "DATABASE_URL"])
+def test_a_missing_value_names_itself(environment: pytest.MonkeyPatch, name: str) -> None:
+    environment.delenv(name)
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SECRET_KEY", "short"),
+        ("DATABASE_URL", "mysql://x/y"),
+        ("REDIS_URL", "http://x"),
+        ("PUBLIC_URL", "ftp://x"),
+        ("DB_PORT", "many"),
+        ("TWILIO_ACCOUNT_SID", "XY1"),
+        ("CLOCK_FILE", "clock.json"),
+        ("STRIPE_PRICE_STARTER_MONTHLY", "prod_1"),
+    ],
+)
+def test_a_malformed_value_names_itself_and_is_not_shown(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_db_parts_make_a_url(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("DATABASE_URL")
+    for name, value in {"HOST": "db", "USERNAME": "me", "PASSWORD": "p@ss/word", "DATABASE": "books"}.items():
+        environment.setenv(f"DB_{name}", value)
+    assert load_settings().database_url == "postgresql+psycopg://me:p%40ss%2Fword@db:5432/books"
+
+
+def test_secrets_do_not_print(environment: pytest.MonkeyPatch) -> None:
+    assert "sk_test_123" not in repr(load_settings())

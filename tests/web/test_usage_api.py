@@ -1,0 +1,120 @@
+"""Usage events over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from dashboard.database import db
+from dashboard.models import UsageEvent, UsageRollup
+from tests.factories import usage_body
+from tests.platform import bearer, new_tenant
+
+URL = "/api/billing/usage/events"
+
+
+def stored() -> int:
+    db.session.rollback()
+    return db.session.scalar(select(func.count()).select_from(UsageEvent)) or 0
+
+
+def test_one_event_is_recorded_and_can_be_read(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    answer = client.post(URL, json=usage_body(quantity=3, metadata={"a": 1}), headers=bearer(key))
+    assert answer.status_code == 201
+    event = client.get(f"{URL}/{answer.json['id']}", headers=bearer(key)).json
+    assert (event["quantity"], event["metadata"], event["source"]) == (3, {"a": 1}, "api")
+
+
+def test_a_batch_tells_which_events_were_new(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    body = usage_body()
+    client.post(URL, json=body, headers=bearer(key))
+    answer = client.post(URL, json={"events": [body, usage_body()]}, headers=bearer(key))
+    assert answer.status_code == 201
+    assert (answer.json["recorded"], answer.json["duplicates"]) == (1, 1)
+    assert [event["is_new"] for event in answer.json["events"]] == [False, True]
+    assert stored() == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"usage_type": "FAX_SENT"}, "usage_type"),
+        ({"quantity": -1}, "quantity"),
+        ({"occurred_at": "2999-01-01T00:00:00Z"}, "occurred_at"),
+        ({"metadata": [1]}, "metadata"),
+        ({"corrects_id": 99}, "corrects_id"),
+    ],
+)
+def test_a_bad_event_is_a_422_that_names_the_field_and_stores_nothing(
+    client: FlaskClient, change: dict[str, Any], field: str
+) -> None:
+    _, key = new_tenant()
+    answer = client.post(URL, json=usage_body(**change), headers=bearer(key))
+    assert answer.status_code == 422
+    assert answer.content_type == "application/problem+json"
+    assert answer.json["field"] == field
+    assert answer.json["allowed"]
+    in_batch = client.post(URL, json={"events": [usage_body(), usage_body(**change)]}, headers=bearer(key))
+    assert in_batch.status_code == 422
+    assert stored() == 0
+
+
+def test_a_reused_key_with_another_body_is_a_409_and_stores_nothing_of_the_batch(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    body = usage_body()
+    client.post(URL, json=body, headers=bearer(key))
+    answer = client.post(URL, json={"events": [usage_body(), {**body, "quantity": 9}]}, headers=bearer(key))
+    assert (answer.status_code, stored()) == (409, 1)
+    assert body["idempotency_key"] in answer.json["detail"]
+
+
+@pytest.mark.parametrize("events", [[], "all", [usage_body()] * 1_001])
+def test_a_batch_holds_one_to_a_thousand_events(client: FlaskClient, events: object) -> None:
+    _, key = new_tenant()
+    answer = client.post(URL, json={"events": events}, headers=bearer(key))
+    assert (answer.status_code, answer.json["field"]) == (422, "events")
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer ch_1_short"}, {"Authorization": "Basic abc"}])
+def test_a_call_without_a_good_key_is_a_401(client: FlaskClient, header: dict[str, str]) -> None:
+    answer = client.post(URL, json=usage_body(), headers=header)
+    assert (answer.status_code, answer.headers["WWW-Authenticate"].lower()) == (401, "bearer")
+
+
+def test_a_key_altered_to_name_another_tenant_is_no_key(client: FlaskClient) -> None:
+    (one, _), (other, key) = new_tenant(), new_tenant()
+    forged = key.replace(f"ch_{other}_", f"ch_{one}_")
+    assert client.post(URL, json=usage_body(), headers=bearer(forged)).status_code == 401
+
+
+def test_another_tenants_event_is_a_404(client: FlaskClient) -> None:
+    (_, mine), (_, theirs) = new_tenant(), new_tenant()
+    made = client.post(URL, json=usage_body(), headers=bearer(theirs)).json["id"]
+    assert client.get(f"{URL}/{made}", headers=bearer(mine)).status_code == 404
+    assert client.get(f"{URL}/{2**70}", headers=bearer(mine)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "status"),
+    [("{", "application/json", 400), ("a=1", "text/plain", 415), ("7", "application/json", 422)],
+)
+def test_what_is_no_json_object_is_told_so(client: FlaskClient, data: str, kind: str, status: int) -> None:
+    _, key = new_tenant()
+    answer = client.post(URL, data=data, content_type=kind, headers=bearer(key))
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+
+
+def test_ledger_and_rollup_agree_after_a_batch_of_a_thousand(client: FlaskClient, app: Flask) -> None:
+    _, key = new_tenant()
+    events = [usage_body(quantity=n) for n in range(1_000)]
+    assert client.post(URL, json={"events": events}, headers=bearer(key)).json["recorded"] == 1_000
+    assert db.session.scalar(select(func.sum(UsageRollup.quantity))) == sum(range(1_000))
+    result = app.test_cli_runner().invoke(args=["usage", "verify"])
+    assert (result.exit_code, result.output) == (0, "0 differences\n")
