@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -20,6 +19,7 @@ from dashboard.app import create_app
 from dashboard.config import Settings, load_settings
 from dashboard.database import db
 from embedded.stack import Stack
+from tests.platform import IsolatedClient
 from tests.sandbox_server import SandboxServer
 
 TEMPLATE = "countinghouse_template"
@@ -106,20 +106,11 @@ def database_url(stack: Stack, template: str) -> Iterator[str]:
     stack.drop_database(name)
 
 
-class Browser(FlaskClient):
-    """A client whose requests share nothing with the test's own application context, nor with each other."""
-
-    def open(self, *args: Any, **kwargs: Any) -> Any:
-        """One request, in a context of its own."""
-        with self.application.app_context():
-            return super().open(*args, **kwargs)
-
-
 @pytest.fixture
 def app(stack: Stack, sandbox: SandboxServer, database_url: str) -> Iterator[Flask]:
     """An application on an empty database and an empty sandbox."""
     app = create_app(settings_for(stack, sandbox, database_url))
-    app.test_client_class = Browser
+    app.test_client_class = IsolatedClient
     app.extensions["countinghouse"].redis.flushall()
     with app.app_context():
         yield app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import requests
 from flask import Flask
@@ -19,6 +20,15 @@ from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.sandbox.shop import CARD
+
+
+class IsolatedClient(FlaskClient):
+    """A client whose requests share nothing with the test's own application context, nor with each other."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        """One request, in a context of its own."""
+        with self.application.app_context():
+            return super().open(*args, **kwargs)
 
 
 def new_tenant(*, sms_from: str | None = "+15005550006") -> tuple[int, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -37,6 +38,14 @@ def owner(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
                 process.terminate()
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A stack's folder; what root had to keep elsewhere goes with it."""
+    yield tmp_path
+    if (tmp_path / "postgres.place").exists():
+        shutil.rmtree(data_folder(tmp_path).parent)
+
+
 def eventually(condition: Callable[[], bool]) -> None:
     """Wait for a condition, with a deadline."""
     deadline = time.monotonic() + SECONDS
@@ -67,8 +76,8 @@ def remembered(stack: Stack) -> bool:
         return connection.execute("select value from mark").fetchone() == (7,) and client.get("mark") == b"7"
 
 
-def test_both_servers_answer_and_the_application_is_no_superuser(tmp_path: Path) -> None:
-    with Stack(tmp_path, durable=False, environment={}) as stack:
+def test_both_servers_answer_and_the_application_is_no_superuser(folder: Path) -> None:
+    with Stack(folder, durable=False, environment={}) as stack:
         with psycopg.connect(stack.database_url) as connection:
             assert connection.execute("select rolsuper from pg_roles where rolname = current_user").fetchone() == (
                 False,
@@ -78,8 +87,8 @@ def test_both_servers_answer_and_the_application_is_no_superuser(tmp_path: Path)
             assert client.ping()
 
 
-def test_a_database_is_made_from_a_template_and_dropped_while_connected(tmp_path: Path) -> None:
-    with Stack(tmp_path, durable=False, environment={}) as stack:
+def test_a_database_is_made_from_a_template_and_dropped_while_connected(folder: Path) -> None:
+    with Stack(folder, durable=False, environment={}) as stack:
         with psycopg.connect(stack.create_database("first")) as connection:
             connection.execute("create table mark as select 7 as value")
         connection = psycopg.connect(stack.create_database("second", template="first"))
@@ -90,7 +99,7 @@ def test_a_database_is_made_from_a_template_and_dropped_while_connected(tmp_path
             psycopg.connect(stack.database_url.replace("/countinghouse", "/second"))
 
 
-def test_servers_of_ones_own_are_used_instead(tmp_path: Path) -> None:
+def test_servers_of_ones_own_are_used_instead(folder: Path) -> None:
     given = {
         "DB_HOST": "db.example",
         "DB_USERNAME": "me",
@@ -98,23 +107,23 @@ def test_servers_of_ones_own_are_used_instead(tmp_path: Path) -> None:
         "DB_DATABASE": "bills",
         "REDIS_URL": "redis://r",
     }
-    with Stack(tmp_path, environment=given) as stack:
+    with Stack(folder, environment=given) as stack:
         assert stack.database_url == "postgresql://me:a%2Fb@db.example:5432/bills"
         assert stack.redis_url == "redis://r"
 
 
-def test_a_killed_owner_leaves_no_process_and_loses_no_data(tmp_path: Path) -> None:
-    with owner(tmp_path) as (process, database_url, redis_url):
+def test_a_killed_owner_leaves_no_process_and_loses_no_data(folder: Path) -> None:
+    with owner(folder) as (process, database_url, redis_url):
         remember(database_url, redis_url)
         started = family(process)
         process.kill()
         eventually(lambda: not any(one.is_running() for one in started))
-    with Stack(tmp_path, environment={}) as stack:
+    with Stack(folder, environment={}) as stack:
         assert remembered(stack)
 
 
-def test_servers_whose_guards_were_killed_too_are_stopped_by_the_next_start(tmp_path: Path) -> None:
-    with owner(tmp_path) as (process, database_url, redis_url):
+def test_servers_whose_guards_were_killed_too_are_stopped_by_the_next_start(folder: Path) -> None:
+    with owner(folder) as (process, database_url, redis_url):
         remember(database_url, redis_url)
         guards = psutil.Process(process.pid).children()
         left = [one for one in family(process) if one not in guards]
@@ -123,34 +132,34 @@ def test_servers_whose_guards_were_killed_too_are_stopped_by_the_next_start(tmp_
         for one in [psutil.Process(process.pid), *guards]:
             one.kill()
     assert any(one.is_running() for one in left)
-    with Stack(tmp_path, environment={}) as stack:
+    with Stack(folder, environment={}) as stack:
         assert not any(one.is_running() for one in left)
         assert remembered(stack)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_owner_stops_everything_first(tmp_path: Path, number: signal.Signals) -> None:
-    with owner(tmp_path) as (process, _, _):
+def test_an_interrupted_owner_stops_everything_first(folder: Path, number: signal.Signals) -> None:
+    with owner(folder) as (process, _, _):
         started = family(process)
         process.send_signal(number)
         assert process.wait(SECONDS) == 0
         assert not any(one.is_running() for one in started)
 
 
-def test_a_second_start_on_the_same_folder_is_refused(tmp_path: Path) -> None:
-    with owner(tmp_path) as (process, database_url, _):
+def test_a_second_start_on_the_same_folder_is_refused(folder: Path) -> None:
+    with owner(folder) as (process, database_url, _):
         with pytest.raises(StackError, match=rf"already running \(pid {process.pid}\)"):
-            Stack(tmp_path, environment={}).start()
+            Stack(folder, environment={}).start()
         with psycopg.connect(database_url) as connection:
             assert connection.execute("select 1").fetchone() == (1,)
 
 
-def test_a_stale_pid_file_with_a_reused_pid_does_not_block(tmp_path: Path) -> None:
-    with Stack(tmp_path, environment={}):
-        data = data_folder(tmp_path)
+def test_a_stale_pid_file_with_a_reused_pid_does_not_block(folder: Path) -> None:
+    with Stack(folder, environment={}):
+        data = data_folder(folder)
     with subprocess.Popen(["sleep", "600"]) as other:
         (data / "postmaster.pid").write_text(f"{other.pid}\n{data}\n1\n5432\n\n127.0.0.1\n")
-        with Stack(tmp_path, environment={}) as stack, psycopg.connect(stack.database_url) as connection:
+        with Stack(folder, environment={}) as stack, psycopg.connect(stack.database_url) as connection:
             assert connection.execute("select 1").fetchone() == (1,)
         assert other.poll() is None
         other.kill()
@@ -162,31 +171,31 @@ def data_folder(folder: Path) -> Path:
     return Path(note.read_text().strip()) / "data" if note.exists() else folder / "postgres" / "data"
 
 
-def test_a_port_that_is_taken_meanwhile_is_survived(tmp_path: Path) -> None:
-    with Stack(tmp_path, durable=False, environment={}):
-        before = json.loads((tmp_path / "servers.json").read_text())
+def test_a_port_that_is_taken_meanwhile_is_survived(folder: Path) -> None:
+    with Stack(folder, durable=False, environment={}):
+        before = json.loads((folder / "servers.json").read_text())
     taken = socket.create_server(("127.0.0.1", int(before["postgres_port"])))
-    with taken, Stack(tmp_path, durable=False, environment={}) as stack:
+    with taken, Stack(folder, durable=False, environment={}) as stack:
         with psycopg.connect(stack.database_url) as connection:
             assert connection.execute("select 1").fetchone() == (1,)
         assert f":{before['postgres_port']}/" not in stack.database_url
         assert f":{before['valkey_port']}/" in stack.redis_url
 
 
-def test_a_program_that_ends_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_program_that_ends_is_named_with_the_end_of_its_log(folder: Path) -> None:
     given = {"DATABASE_URL": "postgresql://db.example/x", "REDIS_URL": "redis://r"}
-    with Stack(tmp_path, environment=given) as stack:
+    with Stack(folder, environment=given) as stack:
         stack.spawn("brittle", [sys.executable, "-c", "import sys; print('so it goes'); sys.exit(3)"])
         with pytest.raises(StackError, match=r"brittle ended with code 3(.|\n)*so it goes"):
             stack.wait()
 
 
-def test_secrets_are_for_the_owner_only(tmp_path: Path) -> None:
-    with Stack(tmp_path, durable=False, environment={}) as stack:
+def test_secrets_are_for_the_owner_only(folder: Path) -> None:
+    with Stack(folder, durable=False, environment={}) as stack:
         assert stack.database_url
         for name in ("servers.json", "valkey/valkey.conf", "logs/postgres.log"):
-            assert (tmp_path / name).stat().st_mode & 0o077 == 0
+            assert (folder / name).stat().st_mode & 0o077 == 0
         line = " ".join(word for one in psutil.Process(os.getpid()).children(recursive=True) for word in one.cmdline())
         assert not any(
-            secret in line for secret in json.loads((tmp_path / "servers.json").read_text()).values() if len(secret) > 8
+            secret in line for secret in json.loads((folder / "servers.json").read_text()).values() if len(secret) > 8
         )
