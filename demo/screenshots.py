@@ -1,0 +1,61 @@
+"""`make screenshots`: photograph every page of the running demo, wide and narrow, light and dark."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from demo.__main__ import BASE, FOLDER, ROOT
+
+OUT = ROOT / ".local" / "shots"
+OWN = {"usage": "/usage", "invoices": "/invoices", "invoice": "/invoices", "plans": "/plans"}
+STAFF = {"syncs": "/staff/syncs", "sync": "/staff/syncs/1"}
+
+
+def main() -> None:
+    """Take them all."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    logins = json.loads((FOLDER / "card.json").read_text())["logins"]
+    owner = next(login for login in logins if login["role"] == "owner")
+    staff = next(login for login in logins if login["role"] == "staff")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=os.environ.get("BROWSER_PATH"), args=["--no-sandbox"])
+        for theme in ("light", "dark"):
+            for width in (1280, 360):
+                for login, pages in ((owner, OWN), (staff, STAFF)):
+                    photograph(browser, theme, width, login, pages)
+        browser.close()
+    print(f"Screenshots are in {OUT.relative_to(ROOT)}/")
+
+
+def photograph(browser: Browser, theme: str, width: int, login: dict[str, str], pages: dict[str, str]) -> None:
+    """One person's pages in one size and theme."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
+    )
+    page = context.new_page()
+    page.goto(f"{BASE}/login")
+    page.screenshot(path=OUT / f"login-{width}-{theme}.png")
+    page.get_by_label("Email").fill(login["email"])
+    page.get_by_label("Password").fill(login["password"])
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(lambda url: "login" not in url)
+    for name, path in pages.items():
+        visit(page, name, path)
+        page.screenshot(path=OUT / f"{name}-{width}-{theme}.png", full_page=name != "usage" or width < 1000)
+    context.close()
+
+
+def visit(page: Page, name: str, path: str) -> None:
+    """Go there and wait until all of it is drawn."""
+    page.goto(f"{BASE}{path}")
+    if name == "invoice":
+        page.locator("tbody th a").first.click()
+    page.wait_for_load_state("networkidle")
+
+
+if __name__ == "__main__":
+    main()
