@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
