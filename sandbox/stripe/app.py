@@ -20,6 +20,7 @@ from sandbox.stripe import (  # noqa: F401 (each adds its routes)
     endpoints,
     invoices,
     meters,
+    payments,
     portal,
     routes,
     subscriptions,
@@ -134,7 +135,7 @@ def _expand(world: World, thing: Any, path: list[str]) -> Any:
     head, rest = path[0], path[1:]
     value: Any = thing.get(head)
     if head == "payments" and thing.get("object") == "invoice":
-        value = invoices.expand_payments(world, thing)
+        value = payments.expand_payments(world, thing)
     elif isinstance(value, str):
         kind = {"latest_invoice": "invoice", "default_payment_method": "payment_method"}.get(head, head)
         value = world.store.get(kind, value) or value

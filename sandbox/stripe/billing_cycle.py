@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sandbox.store import Thing
-from sandbox.stripe import invoices
+from sandbox.stripe import invoices, payments
 from sandbox.stripe.subscriptions import LIVE, end, next_period_end
 from sandbox.world import World
 
@@ -58,7 +58,7 @@ def _finalize(world: World, invoice: Thing) -> None:
 def _retry(world: World, invoice: Thing) -> None:
     """Try to collect; the subscription follows."""
     subscription = world.need("subscription", invoice["parent"]["subscription_details"]["subscription"])
-    paid = invoices.pay(world, invoice)
+    paid = payments.pay(world, invoice)
     if subscription["status"] in LIVE:
         status = "active" if paid else "past_due"
         world.change(subscription, "customer.subscription.updated", status=status)

@@ -8,7 +8,7 @@ from typing import Any
 from sandbox.errors import StripeFault
 from sandbox.forms import Params
 from sandbox.store import Thing, new_id
-from sandbox.stripe import invoices
+from sandbox.stripe import invoices, payments
 from sandbox.stripe.customers import present
 from sandbox.stripe.invoice_lines import licensed_line
 from sandbox.stripe.routes import list_things, page_of, route
@@ -145,7 +145,7 @@ def _first_invoice(world: World, subscription: Thing, now: int) -> Thing | None:
     invoice = invoices.draft(world, subscription, "subscription_create", lines, now, now)
     world.change(subscription, None, latest_invoice=invoice["id"])
     invoices.finalize(world, invoice)
-    if not invoices.pay(world, invoice):
+    if not payments.pay(world, invoice):
         world.change(subscription, "customer.subscription.updated", status="incomplete")
     return invoice
 

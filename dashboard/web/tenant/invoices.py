@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import g, render_template
 
-from dashboard.billing.invoices import find_invoice, list_invoices
+from dashboard.billing.invoice_reports import find_invoice, list_invoices
 from dashboard.billing.usage_types import USAGE_TYPES, family_of
 from dashboard.web.tenant import blueprint
 from dashboard.wiring import session
