@@ -43,6 +43,18 @@ def sync_customer(session: Session, facts: CustomerFacts) -> None:
     session.flush()
 
 
+def hold_mirror(session: Session, customer_id: str) -> Tenant | None:
+    """The tenant of this customer, its mirror of Stripe held for this transaction alone.
+
+    Two webhooks of one tenant at once would each hold the tenant's key and wait for the other's (a deadlock) when
+    they learn a billing period; so they queue here, before either holds anything.
+    """
+    tenant = tenant_of_customer(session, customer_id)
+    if tenant is not None:
+        lock_object(session, "mirror-of", tenant.id)
+    return tenant
+
+
 def tenant_of_customer(session: Session, customer_id: str) -> Tenant | None:
     """The tenant that is this Stripe customer."""
     return session.scalars(select(Tenant).where(Tenant.stripe_customer_id == customer_id)).first()

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.customers import tenant_of_customer
+from dashboard.billing.customers import hold_mirror
 from dashboard.billing.periods import learn_period
 from dashboard.billing.plans import usage_types_of_prices
 from dashboard.billing.ports import InvoiceFacts
@@ -17,7 +17,7 @@ from dashboard.models import CatalogPrice, Invoice, InvoiceLine
 
 def sync_invoice(session: Session, facts: InvoiceFacts, now: datetime) -> bool:
     """Overwrite our copy and its lines from Stripe's. False when the customer is none of our tenants."""
-    tenant = tenant_of_customer(session, facts.customer_id)
+    tenant = hold_mirror(session, facts.customer_id)
     if tenant is None:
         return False
     price_ids = {line.price_id for line in facts.lines if line.price_id}

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.customers import tenant_of_customer
+from dashboard.billing.customers import hold_mirror
 from dashboard.billing.periods import learn_period
 from dashboard.billing.plans import FREE, PLANS, PlanDefinition, PricePins, plan_of_prices
 from dashboard.billing.ports import SubscriptionFacts
@@ -22,7 +22,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
 
     Overwriting makes order and repeats of webhooks harmless (the caller fetched `facts` under the object's lock).
     """
-    tenant = tenant_of_customer(session, facts.customer_id)
+    tenant = hold_mirror(session, facts.customer_id)
     if tenant is None:
         return False
     bought = plan_of_prices(session, [item.price_id for item in facts.items], pins)

@@ -43,7 +43,9 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """A stack's folder; what root had to keep elsewhere goes with it."""
     yield tmp_path
     if (tmp_path / "postgres.place").exists():
-        shutil.rmtree(data_folder(tmp_path).parent)
+        place = data_folder(tmp_path).parent
+        shutil.rmtree(place)
+        place.with_suffix(".run").unlink(missing_ok=True)
 
 
 def eventually(condition: Callable[[], bool]) -> None:
