@@ -17,6 +17,7 @@ MAX_QUANTITY = 10**12
 MAX_AHEAD = timedelta(minutes=5)
 MAX_TEXT = 200
 MAX_METADATA_BYTES = 8_192
+MAX_DEPTH = 20
 FIELDS = frozenset(
     {
         "usage_type",
@@ -137,6 +138,8 @@ def _metadata(value: object, field: str) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise InvalidInput(field, "must be a JSON object")
+    if _depth(value) > MAX_DEPTH:
+        raise InvalidInput(field, f"must be nested at most {MAX_DEPTH} levels deep")
     written = json.dumps(value, ensure_ascii=False)
     if len(written.encode(errors="surrogatepass")) > MAX_METADATA_BYTES:
         raise InvalidInput(field, f"must be at most {MAX_METADATA_BYTES} bytes")
@@ -145,6 +148,20 @@ def _metadata(value: object, field: str) -> dict[str, Any]:
     if "NaN" in written or "Infinity" in written:
         _refuse_non_finite(value, field)
     return dict(value)
+
+
+def _depth(value: object) -> int:
+    """How deep lists and objects stand in each other; counted level by level, so that no input exhausts the stack."""
+    depth, level = 0, [value]
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        level = [
+            inner
+            for each in level
+            if isinstance(each, Mapping | list)
+            for inner in (each.values() if isinstance(each, Mapping) else each)
+        ]
+    return depth
 
 
 def _refuse_non_finite(value: object, field: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Response, abort, request
 from flask_wtf.csrf import CSRFProtect
 
 from dashboard.config import Settings
@@ -40,6 +40,12 @@ def register(app: Flask, settings: Settings) -> None:
     """Protect forms, and set the headers."""
     csrf.init_app(app)
     policy = content_security_policy(settings)
+
+    @app.before_request
+    def refuse_nul() -> None:
+        # No address of ours holds one, and PostgreSQL would not take it.
+        if "\x00" in request.path:
+            abort(404)
 
     @app.after_request
     def add_headers(response: Response) -> Response:

@@ -73,6 +73,7 @@ def test_every_meter_has_its_own_setting() -> None:
         ({"metadata": {"a": "\x00"}}, "metadata", "NUL"),
         ({"metadata": {"a": float("nan")}}, "metadata", "finite"),
         ({"metadata": {"a": "x" * 9_000}}, "metadata", "8192 bytes"),
+        ({"metadata": {"a": [[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]}}, "metadata", "20 levels"),
         ({"idempotency_key": ""}, "idempotency_key", "1 to 200"),
         ({"idempotency_key": None}, "idempotency_key", "1 to 200"),
         ({"idempotency_key": "x" * 201}, "idempotency_key", "at most 200"),

@@ -131,6 +131,13 @@ def test_a_period_or_family_there_is_not_is_a_404(app: Flask, query: str) -> Non
     assert log_in(app, tenant_id).get(f"/tenants/{tenant_id}/usage?{query}").status_code == 404
 
 
+def test_a_nul_in_an_address_or_an_email_finds_nothing(app: Flask, client: FlaskClient) -> None:
+    tenant_id, _ = new_tenant()
+    assert log_in(app, tenant_id).get(f"/tenants/{tenant_id}/invoices/%00").status_code == 404
+    form = {"csrf_token": csrf_of(client.get("/login")), "email": "a\x00@b.example", "password": "x"}
+    assert client.post("/login", data=form).status_code == 422
+
+
 def test_short_addresses_lead_to_ones_own_tenant(app: Flask) -> None:
     tenant_id, _ = new_tenant()
     browser = log_in(app, tenant_id)

@@ -102,9 +102,15 @@ def test_another_tenants_event_is_a_404(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize(
     ("data", "kind", "status"),
-    [("{", "application/json", 400), ("a=1", "text/plain", 415), ("7", "application/json", 422)],
+    [
+        ("{", "application/json", 400),
+        ('{"a":' * 99_999, "application/json", 400),
+        (b"\xff", "application/json", 400),
+        ("a=1", "text/plain", 415),
+        ("7", "application/json", 422),
+    ],
 )
-def test_what_is_no_json_object_is_told_so(client: FlaskClient, data: str, kind: str, status: int) -> None:
+def test_what_is_no_json_object_is_told_so(client: FlaskClient, data: str | bytes, kind: str, status: int) -> None:
     _, key = new_tenant()
     answer = client.post(URL, data=data, content_type=kind, headers=bearer(key))
     assert answer.status_code == status

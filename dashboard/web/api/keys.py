@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from flask import abort, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
@@ -23,4 +25,7 @@ def json_body() -> object:
     """The request's JSON, or 400 with what is wrong."""
     if not request.is_json:
         abort(415, "Send JSON, with Content-Type: application/json.")
-    return request.get_json()
+    try:
+        return json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        abort(400, "The body is not valid JSON, or nested too deeply.")
