@@ -143,6 +143,7 @@ def test_short_addresses_lead_to_ones_own_tenant(app: Flask) -> None:
     browser = log_in(app, tenant_id)
     for page in PAGES:
         assert browser.get(f"/{page}").headers["Location"] == f"/tenants/{tenant_id}/{page}"
+    assert browser.get("/usage?family=ai").headers["Location"] == f"/tenants/{tenant_id}/usage?family=ai"
     assert browser.get("/").headers["Location"] == f"/tenants/{tenant_id}/usage"
     assert log_in(app, staff=True).get("/").headers["Location"] == "/staff/syncs"
 
