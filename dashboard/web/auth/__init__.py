@@ -89,7 +89,8 @@ def _own(endpoint: str) -> BaseResponse:
     tenants = tenants_of(session(), current_user)
     if not tenants:
         return Response(render_template("auth/no_tenant.html"), 200)
-    return redirect(url_for(endpoint, **{**request.args.to_dict(), "tenant_id": tenants[0].id}), 303)
+    query = f"?{request.query_string.decode()}" if request.query_string else ""
+    return redirect(url_for(endpoint, tenant_id=tenants[0].id) + query, 303)
 
 
 @blueprint.route("/login", methods=["GET", "POST"])
