@@ -21,6 +21,7 @@ from demo.accounts import card_lines, create_accounts, write_card
 from demo.sandbox_control import SandboxControl
 from demo.seed import DAYS, Seed
 from demo.traffic import CREDIT, open_traffic
+from embedded.ports import refuse_taken
 from embedded.stack import Stack, StackError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +66,8 @@ def discard_half_made_history() -> None:
 
 def run(stack: Stack, card: Path, began: float) -> None:
     """The demo, once its servers answer."""
+    for port, variable in ((PORT, "PORT"), (STRIPE_PORT, "SANDBOX_STRIPE_PORT"), (TWILIO_PORT, "SANDBOX_TWILIO_PORT")):
+        refuse_taken(port, variable)
     stack.spawn(
         "sandbox",
         [

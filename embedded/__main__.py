@@ -12,6 +12,7 @@ from urllib.request import urlopen
 
 from dotenv import load_dotenv
 
+from embedded.ports import refuse_taken
 from embedded.stack import ROOT, Stack, StackError
 
 FOLDER = ROOT / ".local" / "run"
@@ -39,6 +40,7 @@ def run(stack: Stack, workers: int) -> None:
     """Migrate, start web server, worker and scheduler, wait."""
     port = os.environ.get("PORT", "5000")
     base = f"http://127.0.0.1:{port}"
+    refuse_taken(int(port), "PORT")
     if not os.environ.get("DATABASE_URL") and not os.environ.get("DB_HOST"):
         os.environ["DATABASE_URL"] = stack.database_url
     os.environ["REDIS_URL"] = stack.redis_url

@@ -145,7 +145,10 @@ def _clear(data_dir: Path, *, keeps: bool) -> Place:
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM unwinds the `with` blocks like Ctrl-C does, where signals can be handled at all."""
+    """SIGTERM and SIGINT unwind the `with` blocks, where signals can be handled at all.
+
+    SIGINT is set too: a program that a shell starts in the background would otherwise ignore it.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -153,8 +156,9 @@ def _terminated_like_interrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

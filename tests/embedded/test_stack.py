@@ -19,6 +19,7 @@ import psycopg
 import pytest
 from redis import Redis
 
+from embedded.ports import refuse_taken
 from embedded.stack import ROOT, Stack, StackError
 
 SECONDS = 30
@@ -201,3 +202,11 @@ def test_secrets_are_for_the_owner_only(folder: Path) -> None:
         assert not any(
             secret in line for secret in json.loads((folder / "servers.json").read_text()).values() if len(secret) > 8
         )
+
+
+def test_a_named_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(StackError, match=f"port {port} is taken.*PORT="):
+            refuse_taken(port, "PORT")
+    refuse_taken(port, "PORT")
