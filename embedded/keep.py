@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import socket
 from pathlib import Path
+
+from embedded.ports import free_port, is_free
 
 
 class Keep:
@@ -38,21 +39,3 @@ class Keep:
         draft.touch(mode=0o600)
         draft.write_text(json.dumps(self._values, indent=1))
         draft.replace(self._path)
-
-
-def is_free(port: int) -> bool:
-    """Whether a server could listen there; a port that only rests after use is free."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    """Any free port; it may be taken before it is used, so whoever starts a server there tries again."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
