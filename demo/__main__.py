@@ -27,6 +27,7 @@ from embedded.stack import Stack, StackError
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".local" / "demo"
 DATA = Path(os.environ.get("DEMO_DATA", ROOT.parent / "shared" / "data"))
+PATIENCE = 20  # seconds for an earlier demo that was told to stop
 PORT = int(os.environ.get("PORT", "5000"))
 BASE = f"http://127.0.0.1:{PORT}"
 STRIPE_PORT = int(os.environ.get("SANDBOX_STRIPE_PORT", "12111"))
@@ -43,11 +44,10 @@ def main() -> None:
     """Start, seed if need be, wait."""
     began = time.monotonic()
     card = FOLDER / "card.json"
-    if FOLDER.exists() and not card.exists():
-        say("An earlier start did not finish its history: beginning again.")
-        discard_half_made_history()
     try:
-        with Stack(FOLDER) as stack:
+        if FOLDER.exists() and not card.exists():
+            discard_half_made_history()
+        with Stack(FOLDER, patience=PATIENCE) as stack:
             say("PostgreSQL and Valkey answer.")
             run(stack, card, began)
     except (StackError, TimeoutError) as error:
@@ -58,7 +58,8 @@ def main() -> None:
 
 def discard_half_made_history() -> None:
     """Remove what an interrupted first start left, unless it still runs."""
-    with Stack.locked(FOLDER):
+    say("An earlier start did not finish its history: beginning again.")
+    with Stack.locked(FOLDER, PATIENCE):
         for entry in FOLDER.iterdir():
             if entry.name != "lock":
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -16,6 +16,7 @@ from embedded.ports import refuse_taken
 from embedded.stack import ROOT, Stack, StackError
 
 FOLDER = ROOT / ".local" / "run"
+PATIENCE = 20  # seconds for an earlier run that was told to stop
 THREADS = 8  # blocking threads of a web worker, as many as its database connections
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     # What the environment says goes before the file, as everywhere.
     load_dotenv(ROOT / ".env", override=False)
     try:
-        with Stack(FOLDER) as stack:
+        with Stack(FOLDER, patience=PATIENCE) as stack:
             run(stack, options.workers)
     except StackError as error:
         sys.exit(f"make run: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from embedded.errors import StackError
-from embedded.keep import is_free
+from embedded.ports import is_free
 from embedded.process import Process
 
 ATTEMPTS = 3

@@ -34,8 +34,15 @@ ROOT = Path(__file__).resolve().parent.parent
 class Stack:
     """Servers and programs that live as long as the `with` block, or less long if this process is killed."""
 
-    def __init__(self, data_dir: Path, *, durable: bool = True, environment: Mapping[str, str] | None = None) -> None:
-        """Nothing starts yet.
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        durable: bool = True,
+        environment: Mapping[str, str] | None = None,
+        patience: float = 0,
+    ) -> None:
+        """Nothing starts yet. A folder in use is waited for `patience` seconds: its stack may be about to end.
 
         `durable=False` is for tests: quick, and a crash may lose data. In `environment` (this process' own by default)
         DATABASE_URL, or DB_HOST and its companions, and REDIS_URL name servers of your own: those are not started.
@@ -45,6 +52,8 @@ class Stack:
         self.redis_url = ""
         self._durable = durable
         self._environment = os.environ if environment is None else environment
+        self._patience = patience
+        self._parent = os.getppid()
         self._admin_url = ""
         self._processes: list[Process] = []
         self._exits = ExitStack()
@@ -58,16 +67,16 @@ class Stack:
 
     @staticmethod
     @contextmanager
-    def locked(data_dir: Path) -> Iterator[None]:
-        """Hold the folder with nothing running on it; StackError if a stack runs."""
-        with lock.locked(data_dir):
+    def locked(data_dir: Path, patience: float = 0) -> Iterator[None]:
+        """Hold the folder with nothing running on it; StackError if a stack runs for more than `patience` seconds."""
+        with lock.locked(data_dir, patience):
             _clear(data_dir, keeps=True)
             yield
 
     def start(self) -> None:
         """Bring the servers up; StackError if the folder is in use or a server does not come up."""
         with ExitStack() as exits:
-            exits.enter_context(lock.locked(self.data_dir))
+            exits.enter_context(lock.locked(self.data_dir, self._patience))
             exits.enter_context(_terminated_like_interrupted())
             exits.callback(self._end_processes)
             self._start_servers(_clear(self.data_dir, keeps=self._durable))
@@ -109,12 +118,16 @@ class Stack:
         return process
 
     def wait(self) -> NoReturn:
-        """Stay until a program ends (StackError with the end of its log) or Ctrl-C or SIGTERM (KeyboardInterrupt)."""
-        while True:
+        """Stay until a program ends (StackError with the end of its log) or Ctrl-C or SIGTERM (KeyboardInterrupt).
+
+        The end of what started us (a killed `make`) counts as Ctrl-C: nobody could stop us otherwise.
+        """
+        while os.getppid() == self._parent:
             for process in self._processes:
                 if process.exit_code is not None:
                     raise StackError(f"{process.name} ended with code {process.exit_code}.\n{process.tail()}")
             time.sleep(0.2)
+        raise KeyboardInterrupt
 
     def create_database(self, name: str, template: str | None = None) -> str:
         """A new database of the application's role, a copy of `template` if one is named; returns its address."""
