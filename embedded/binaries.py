@@ -19,7 +19,8 @@ def package_folder(name: str) -> Path:
     spec = find_spec(name)
     if spec is None or not spec.submodule_search_locations:
         raise StackError(f"{name} is not installed: pip install -r requirements/embedded.txt")
-    return Path(next(iter(spec.submodule_search_locations)))
+    # Resolved: another user may reach the real folder, but not a link to it under a private home.
+    return Path(next(iter(spec.submodule_search_locations))).resolve()
 
 
 def valkey_server() -> Path:
