@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     twilio_auth_token: SecretStr = Field(min_length=8)
     twilio_api_base: Annotated[str | None, AfterValidator(_http_url)] = None
 
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
     session_cookie_secure: bool | None = None
     data_credit: str | None = None
     clock_file: Path | None = None

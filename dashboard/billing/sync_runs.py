@@ -28,10 +28,13 @@ def request_sync(session: Session, *, started_by: str, now: datetime) -> tuple[i
         .on_conflict_do_nothing()
         .returning(SyncRun.id)
     )
-    run_id = session.scalar(statement)
-    if run_id is not None:
-        return run_id, True
-    return session.scalars(select(SyncRun.id).where(SyncRun.state.in_(LIVE))).one(), False
+    while True:
+        run_id = session.scalar(statement)
+        if run_id is not None:
+            return run_id, True
+        live = session.scalars(select(SyncRun.id).where(SyncRun.state.in_(LIVE))).first()
+        if live is not None:  # else it ended between the two statements: ask again
+            return live, False
 
 
 def _close_lost_runs(session: Session, now: datetime) -> None:

@@ -27,10 +27,11 @@ def create() -> ResponseReturnValue:
     text = parse_text_request(json_body(), tenant, now())
     key = clean_text(request.headers.get("Idempotency-Key", str(uuid4())), "Idempotency-Key", required=True)
     message, is_to_be_sent = store_intent(session(), tenant.id, text, key or "", now())
-    message_id = message.id
+    # Plain numbers from here on: no transaction stays open while Twilio is asked.
+    tenant_id, message_id = tenant.id, message.id
     session().commit()
     if is_to_be_sent:
-        return _send(tenant.id, message_id, text)
+        return _send(tenant_id, message_id, text)
     if message.state == TextState.SENDING:
         return answer(
             409, "A request with this key is under way, or its outcome is not known yet.", message_id=message_id
