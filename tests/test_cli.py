@@ -1,0 +1,37 @@
+"""The operator's commands for accounts."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from dashboard.billing import accounts
+from dashboard.database import db
+from tests.factories import usage_body
+from tests.platform import bearer
+
+
+def run(app: Flask, *arguments: str, code: int = 0) -> str:
+    result = app.test_cli_runner().invoke(args=[*arguments])
+    assert result.exit_code == code, result.output
+    return result.output.strip()
+
+
+def test_an_operator_makes_a_tenant_its_people_and_its_key(app: Flask, client: FlaskClient) -> None:
+    tenant = run(
+        app, "accounts", "create-tenant", "Acme", "--email", "billing@acme.example", "--sms-from", "+15550001111"
+    )
+    person = ("--name", "Ada", "--password", "long enough password", "--tenant", tenant, "--role", "owner")
+    assert run(app, "accounts", "create-user", "Ada@Acme.example", *person) == "ada@acme.example"
+    user = accounts.authenticate(db.session(), "ada@acme.example", "long enough password")
+    assert user is not None
+    assert accounts.role_of(db.session(), user, int(tenant)) == "owner"
+    key = run(app, "accounts", "create-key", tenant)
+    assert client.post("/api/billing/usage/events", json=usage_body(), headers=bearer(key)).status_code == 201
+
+
+def test_what_is_wrong_is_told_in_one_line(app: Flask) -> None:
+    assert "billing_email" in run(app, "accounts", "create-tenant", "Acme", "--email", "nobody", code=1)
+    assert "there is no tenant 99" in run(app, "accounts", "create-key", "99", code=1)
+    weak = ("--name", "Ada", "--password", "short")
+    assert "password" in run(app, "accounts", "create-user", "ada@acme.example", *weak, code=1)
