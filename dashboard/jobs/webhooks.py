@@ -27,5 +27,5 @@ def process_stripe_event(event_id: str) -> None:
         log.info("stripe event settled", event_id=event_id, state=state.value)
     except Exception:
         with unit_of_work() as session:
-            retry_at = mark_attempt_failed(session, event_id, traceback.format_exc(), now)
+            retry_at = mark_attempt_failed(session, event_id, traceback.format_exc(), parts.clock.now())
         log.exception("stripe event failed", event_id=event_id, retry_at=retry_at)
