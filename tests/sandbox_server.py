@@ -75,7 +75,7 @@ class SandboxServer:
         return check_lines(fresh)
 
 
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
     """Ask again until it holds; fail with what was waited for."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -76,7 +76,7 @@ def test_a_text_becomes_an_invoice_line(browser: Browser, platform: Platform) ->
     expect(page).to_have_url(re.compile(re.escape(platform.sandbox.stripe_base)))
     expect(page.get_by_role("heading", name="Subscribe to Countinghouse Starter")).to_be_visible()
     page.get_by_role("button", name="Subscribe").click()
-    expect(page.get_by_role("heading", name="Starter is active")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="Starter is active")).to_be_visible(timeout=60_000)
 
     segments = send_texts(platform, key)
     assert segments >= TEXTS
@@ -86,7 +86,7 @@ def test_a_text_becomes_an_invoice_line(browser: Browser, platform: Platform) ->
 
     office = new_page(browser, platform, staff, complaints)
     office.get_by_role("button", name="Start sync").click()
-    expect(office.locator("#sync").get_by_text("Complete")).to_be_visible(timeout=30_000)
+    expect(office.locator("#sync").get_by_text("Complete")).to_be_visible(timeout=60_000)
 
     subscription = db.session.scalars(select(Subscription)).one()
     assert subscription.current_period_end is not None

@@ -120,7 +120,7 @@ def test_ledger_meter_and_invoice_line_are_equal_after_a_month(
     subscription = db.session.scalars(select(Subscription)).one()
     assert subscription.current_period_end is not None
     end = subscription.current_period_end.timestamp()
-    sandbox.advance(advance_to=end - 5)
+    sandbox.advance(advance_to=end - 60)
     record(client, key, 3)
     sandbox.advance(advance_to=end + 60)
     record(client, key, 50)
