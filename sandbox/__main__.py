@@ -14,9 +14,10 @@ from pathlib import Path
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox import control, hosted
+from sandbox import control, hosted, hosted_invoice, hosted_portal
 from sandbox.clock import Clock
-from sandbox.control import Faults, Transcript
+from sandbox.control import Transcript
+from sandbox.faults import Faults
 from sandbox.store import Store
 from sandbox.stripe.app import register as register_stripe
 from sandbox.twilio.app import create_app as create_twilio
@@ -76,7 +77,8 @@ def _stripe_app(world: World, faults: Faults, transcript: Transcript) -> Flask:
     app.jinja_env.filters["day"] = _day
     register_stripe(app, world, faults, transcript)
     control.register(app, world, faults)
-    hosted.register(app, world)
+    for pages in (hosted, hosted_portal, hosted_invoice):
+        pages.register(app, world)
     return app
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import requests
 
+from sandbox.faults import Faults
 from sandbox.store import Store, Thing, new_id
 
 SENDERS = 4
@@ -34,12 +35,39 @@ class Deliveries:
         self._wake = threading.Condition()
         self._taken: set[str] = set()
         self._stopping = False
+        self.faults = Faults()
         self.delivered = 0
 
-    def plan(self, event_id: str, endpoint_id: str) -> None:
-        """Queue one event for one endpoint (store lock held)."""
+    def plan(self, event: Thing, endpoint_id: str) -> None:
+        """Queue one event for one endpoint, or do with it what was asked for (store lock held)."""
+        fault = self.faults.take(event["type"])
+        kind = fault.kind if fault else None
+        if kind == "drop":
+            return
+        for _ in range(2 if kind == "duplicate" else 1):
+            delivery = self._delivery(event["id"], endpoint_id)
+            if fault and kind == "delay":
+                delivery["next_at"] += fault.seconds
+            if fault and kind == "reorder":
+                # Held until the last of them is there (or its time is over), then sent last one first.
+                delivery |= {"state": "held", "next_at": delivery["planned_at"] + fault.seconds}
+            self._store.put("delivery", delivery)
+        if fault and kind == "reorder" and not fault.left:
+            self.release()
+        with self._wake:
+            self._wake.notify()
+
+    def release(self) -> None:
+        """Send what is held back, the newest first, each after the one before it (store lock held)."""
+        before = None
+        for delivery in reversed(self._store.by("delivery", "state", "held")):
+            delivery |= {"state": "pending", "next_at": time.time(), "after": before}
+            self._store.put("delivery", delivery)
+            before = delivery["id"]
+
+    def _delivery(self, event_id: str, endpoint_id: str) -> Thing:
         now = time.time()
-        delivery = {
+        return {
             "id": new_id("whd"),
             "event": event_id,
             "endpoint": endpoint_id,
@@ -48,10 +76,8 @@ class Deliveries:
             "planned_at": now,
             "state": "pending",
             "last_error": None,
+            "after": None,
         }
-        self._store.put("delivery", delivery)
-        with self._wake:
-            self._wake.notify()
 
     def start(self) -> None:
         """Begin to send."""
@@ -66,11 +92,10 @@ class Deliveries:
 
     def count(self) -> dict[str, int]:
         """How many wait, were delivered since the start, or were given up."""
-        waiting = list(self._store.all("delivery"))
         return {
-            "pending": sum(each["state"] == "pending" for each in waiting),
+            "pending": len(self._store.by("delivery", "state", "pending", "held")),
             "delivered": self.delivered,
-            "failed": sum(each["state"] == "failed" for each in waiting),
+            "failed": len(self._store.by("delivery", "state", "failed")),
         }
 
     def _work(self) -> None:
@@ -86,13 +111,17 @@ class Deliveries:
     def _pause(self) -> float:
         """Until the next retry falls due; a new plan wakes us earlier."""
         with self._store.lock:
-            due = [each["next_at"] for each in self._store.all("delivery") if each["state"] == "pending"]
+            due = [each["next_at"] for each in self._store.by("delivery", "state", "pending", "held")]
         return min(max(min(due, default=time.time() + 1) - time.time(), 0.01), 1)
 
     def _take(self) -> Thing | None:
         with self._store.lock:
-            for delivery in self._store.all("delivery"):
-                is_due = delivery["state"] == "pending" and delivery["next_at"] <= time.time()
+            held = self._store.by("delivery", "state", "held")
+            if held and held[0]["next_at"] <= time.time():
+                self.release()
+            for delivery in self._store.by("delivery", "state", "pending"):
+                waits = delivery["after"] and self._store.get("delivery", delivery["after"])
+                is_due = delivery["next_at"] <= time.time() and not waits
                 if is_due and delivery["id"] not in self._taken:
                     self._taken.add(delivery["id"])
                     return delivery
@@ -100,18 +129,20 @@ class Deliveries:
 
     def _send(self, http: requests.Session, delivery: Thing) -> None:
         with self._store.lock:
-            event = self._store.get("event", delivery["event"])
-            endpoint = self._store.get("webhook_endpoint", delivery["endpoint"])
+            event = self._store.get("event", delivery["event"]) or self._store.get("thin_event", delivery["event"])
+            endpoint = self._store.get("webhook_endpoint", delivery["endpoint"]) or self._store.get(
+                "v2.core.event_destination", delivery["endpoint"]
+            )
+            body = json.dumps(_sent(event)) if event else ""
         error: str | None = "the endpoint is gone"
         if event and endpoint:
-            error = self._post(http, event, endpoint)
+            error = self._post(http, body, endpoint)
         with self._store.writing():
             self._taken.discard(delivery["id"])
             if self._store.get("delivery", delivery["id"]) is None:
                 return
-            if error is None or endpoint is None:
-                self.delivered += error is None
-                self._store.remove("delivery", delivery["id"])
+            if error is None or endpoint is None or event is None:
+                self._arrived(delivery, event, is_new=error is None)
                 return
             attempts = delivery["attempts"] + 1
             gone = time.time() - delivery["planned_at"] > GIVE_UP_AFTER
@@ -123,12 +154,29 @@ class Deliveries:
             }
             self._store.put("delivery", delivery)
 
-    def _post(self, http: requests.Session, event: Thing, endpoint: Thing) -> str | None:
-        body = json.dumps(event)
-        headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, endpoint["secret"])}
+    def _arrived(self, delivery: Thing, event: Thing | None, *, is_new: bool) -> None:
+        self.delivered += is_new
+        self._store.remove("delivery", delivery["id"])
+        if is_new and event and event.get("pending_webhooks"):
+            event["pending_webhooks"] -= 1
+            self._store.put("event", event)
+
+    def _post(self, http: requests.Session, body: str, endpoint: Thing) -> str | None:
+        destination = endpoint.get("webhook_endpoint") or endpoint
+        secret = endpoint.get("secret") or destination.get("signing_secret", "")
+        headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, secret)}
         try:
-            answer = http.post(endpoint["url"], data=body.encode(), headers=headers, timeout=10, allow_redirects=False)
+            answer = http.post(
+                destination["url"], data=body.encode(), headers=headers, timeout=10, allow_redirects=False
+            )
         except requests.RequestException as error:
             return type(error).__name__
-        self._note({"kind": "webhook", "body": event, "status": answer.status_code})
+        self._note({"kind": "webhook", "body": json.loads(body), "status": answer.status_code})
         return None if 200 <= answer.status_code < 300 else f"HTTP {answer.status_code}"
+
+
+def _sent(event: Thing) -> Thing:
+    """What goes over the wire: a thin event without its data, which is fetched."""
+    if event["object"] != "v2.core.event":
+        return event
+    return {key: value for key, value in event.items() if key not in {"data", "changes"}}

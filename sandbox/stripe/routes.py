@@ -43,7 +43,8 @@ def list_things(
     things = [
         thing
         for thing in reversed(world.store.all(kind))
-        if all(_fits(thing.get(name), value) for name, value in wanted.items()) and _within(thing, created)
+        if all(_fits(thing.get(name), value) for name, value in wanted.items())
+        and is_within(thing.get("created", 0), created)
     ]
     return page_of(things, params, url)
 
@@ -67,12 +68,12 @@ def _fits(have: Any, want: Any) -> bool:
     return bool(have == want)
 
 
-def _within(thing: Thing, created: Any) -> bool:
+def is_within(at: int, created: Any) -> bool:
+    """Whether a moment fits a `created` filter: a second, or bounds."""
     if created is None:
         return True
     if not isinstance(created, dict):
-        return bool(thing["created"] == int(created))
-    at = thing["created"]
+        return bool(at == int(created))
     bounds = {name: int(value) for name, value in created.items()}
     return bool(
         at >= bounds.get("gte", at)

@@ -12,7 +12,7 @@ from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from sandbox.clock import Clock
-from sandbox.control import Faults
+from sandbox.faults import Faults
 from sandbox.store import Store, Thing
 from sandbox.twilio.callbacks import Callbacks
 from sandbox.twilio.segments import count_segments
