@@ -31,6 +31,7 @@ def open_dispute(world: World, charge: Thing) -> Thing:
                 "has_evidence": False,
                 "past_due": False,
                 "submission_count": 0,
+                "submission_method": "not_submitted",
             },
             "is_charge_refundable": False,
             "livemode": False,

@@ -11,7 +11,9 @@ from sandbox.store import Thing
 from sandbox.world import World
 
 Call = Callable[..., Thing]
-ROUTES: list[tuple[str, re.Pattern[str], Call]] = []
+# Paths without a placeholder are looked up; the others are tried in the order of their modules.
+LITERAL: dict[tuple[str, str], Call] = {}
+PATTERNS: list[tuple[str, re.Pattern[str], Call]] = []
 
 
 def route(method: str, path: str) -> Callable[[Call], Call]:
@@ -19,7 +21,10 @@ def route(method: str, path: str) -> Callable[[Call], Call]:
     pattern = re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "$")
 
     def add(call: Call) -> Call:
-        ROUTES.append((method, pattern, call))
+        if "{" in path:
+            PATTERNS.append((method, pattern, call))
+        else:
+            LITERAL[method, path] = call
         return call
 
     return add
@@ -27,9 +32,12 @@ def route(method: str, path: str) -> Callable[[Call], Call]:
 
 def find(method: str, path: str) -> tuple[Call, dict[str, str]] | None:
     """The call for a request, with the ids of its path."""
-    for known, pattern, call in ROUTES:
-        match = pattern.match(path)
-        if known == method and match:
+    literal = LITERAL.get((method, path))
+    if literal:
+        return literal, {}
+    for known, pattern, call in PATTERNS:
+        match = pattern.match(path) if known == method else None
+        if match:
             return call, match.groupdict()
     return None
 
