@@ -106,6 +106,10 @@ def _register_faults(app: Flask, world: World, faults: Faults) -> None:
     def plan_fault() -> ResponseReturnValue:
         return _plan(faults, CALL_KINDS)
 
+    @app.get("/_sandbox/faults")
+    def show_faults() -> ResponseReturnValue:
+        return jsonify(faults.waiting())
+
     @app.delete("/_sandbox/faults")
     def clear_faults() -> ResponseReturnValue:
         faults.clear()

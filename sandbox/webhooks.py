@@ -43,6 +43,7 @@ class Deliveries:
         fault = self.faults.take(event["type"])
         kind = fault.kind if fault else None
         if kind == "drop":
+            # Nobody tries it again: the event keeps its pending webhook, as one that Stripe gave up.
             return
         for _ in range(2 if kind == "duplicate" else 1):
             delivery = self._delivery(event["id"], endpoint_id)
