@@ -29,6 +29,7 @@ INDEXES: dict[str, tuple[str, ...]] = {
     "payment_method": ("customer",),
     "subscription": ("customer", "status"),
     "subscription_schedule": ("status",),
+    "tax_id": ("customer",),
 }
 
 
@@ -159,9 +160,9 @@ class Store:
         """Every thing of a kind, oldest first."""
         return list(self._things.get(kind, {}).values())
 
-    def pairs(self, kind: str) -> list[tuple[str, Thing]]:
-        """Ids and things of a kind, oldest first."""
-        return list(self._things.get(kind, {}).items())
+    def oldest(self, kind: str) -> tuple[str, Thing] | None:
+        """The id and the thing of a kind that was made first."""
+        return next(iter(self._things.get(kind, {}).items()), None)
 
     def by(self, kind: str, field: str, *values: Any) -> list[Thing]:
         """The things of a kind whose indexed `field` is one of `values`, oldest first."""

@@ -38,10 +38,8 @@ def work_off(world: World) -> None:
 def forget_keys(world: World) -> None:
     """Idempotency keys of version 1 last a day."""
     oldest = world.clock.now() - KEY_SECONDS
-    for key, known in list(world.store.pairs("idempotency_key")):
-        if known["at"] >= oldest:
-            break
-        world.store.remove("idempotency_key", key)
+    while (first := world.store.oldest("idempotency_key")) and first[1]["at"] < oldest:
+        world.store.remove("idempotency_key", first[0])
 
 
 def _dues(world: World) -> Iterator[Due]:

@@ -120,7 +120,7 @@ def _sell(
 
 
 def _details(world: World, customer: Thing, card: dict[str, Any]) -> Thing:
-    own = [each for each in world.store.all("tax_id") if each["customer"] == customer["id"]]
+    own = world.store.by("tax_id", "customer", customer["id"])
     return {
         "address": customers.address_of(card.get("address")) or customer["address"],
         "business_name": None,

@@ -58,7 +58,7 @@ def _on_request(world: World, thing: Thing, field: str) -> Any:
         case "price", "tiers":
             return (world.store.get("price_tiers", thing["id"]) or {}).get("tiers")
         case "customer", "tax_ids":
-            own = [each for each in world.store.all("tax_id") if each["customer"] == thing["id"]]
+            own = world.store.by("tax_id", "customer", thing["id"])
             return {"object": "list", "data": own, "has_more": False, "url": f"/v1/customers/{thing['id']}/tax_ids"}
         case "charge", "refunds":
             own = [each for each in world.store.all("refund") if each["charge"] == thing["id"]]

@@ -89,9 +89,7 @@ def draft_for(
         "customer_name": customer.get("name"),
         "customer_tax_exempt": customer.get("tax_exempt", "none"),
         "customer_tax_ids": [
-            {"type": each["type"], "value": each["value"]}
-            for each in world.store.all("tax_id")
-            if each["customer"] == customer_id
+            {"type": each["type"], "value": each["value"]} for each in world.store.by("tax_id", "customer", customer_id)
         ],
         "default_tax_rates": [],
         "discounts": [],
