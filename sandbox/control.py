@@ -54,7 +54,7 @@ def register(app: Flask, world: World, faults: Faults) -> None:
     @app.get("/_sandbox/deliveries")
     def show_deliveries() -> ResponseReturnValue:
         with world.store.lock:
-            return jsonify(world.deliveries.count())
+            return jsonify(world.deliveries.counts())
 
     @app.post("/_sandbox/events/<event_id>/redeliver")
     def redeliver(event_id: str) -> ResponseReturnValue:

@@ -9,6 +9,7 @@ from flask import Flask, Response, make_response, redirect, render_template, req
 from flask.typing import ResponseReturnValue
 
 from sandbox.card_form import blank_card, read_card
+from sandbox.errors import StripeFault
 from sandbox.store import Thing
 from sandbox.stripe import checkout_completion
 from sandbox.stripe.pricing import money, tiers_of
@@ -81,6 +82,8 @@ def register(app: Flask, world: World) -> None:
             problems["number"] = f"{refusal} Try another card."
         except checkout_completion.WrongEntry as wrong:
             problems[wrong.field] = wrong.message
+        except StripeFault as refusal:
+            problems["number"] = str(refusal)
         if problems:
             world.store.take_back()
             return page("checkout.html", 402, **_context(world, session), problems=problems, card=request.form)

@@ -175,6 +175,10 @@ class Store:
         """The same of one value in no order, without the cost of sorting."""
         return iter(self._index.get((kind, field, value), {}).values())
 
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
     def clear(self) -> None:
         """Forget everything."""
         self._things.clear()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import hmac
 import json
 import threading
 import time
 from collections.abc import Callable
+from itertools import count
 
 import requests
 
@@ -33,7 +35,9 @@ class Deliveries:
         self._store = store
         self._note = note
         self._wake = threading.Condition()
-        self._taken: set[str] = set()
+        # (when, number, id) of what waits; what is no longer in the store is skipped when its turn comes.
+        self._queue: list[tuple[float, int, str]] = []
+        self._numbers = count()
         self._stopping = False
         self.faults = Faults()
         self.delivered = 0
@@ -53,9 +57,13 @@ class Deliveries:
                 # Held until the last of them is there (or its time is over), then sent last one first.
                 delivery |= {"state": "held", "next_at": delivery["planned_at"] + fault.seconds}
             self._store.put("delivery", delivery)
+            self._push(delivery)
         if fault and kind == "reorder" and not fault.left:
             self.release()
+
+    def _push(self, delivery: Thing) -> None:
         with self._wake:
+            heapq.heappush(self._queue, (delivery["next_at"], next(self._numbers), delivery["id"]))
             self._wake.notify()
 
     def release(self) -> None:
@@ -64,6 +72,7 @@ class Deliveries:
         for delivery in reversed(self._store.by("delivery", "state", "held")):
             delivery |= {"state": "pending", "next_at": time.time(), "after": before}
             self._store.put("delivery", delivery)
+            self._push(delivery)
             before = delivery["id"]
 
     def _delivery(self, event_id: str, endpoint_id: str) -> Thing:
@@ -81,7 +90,9 @@ class Deliveries:
         }
 
     def start(self) -> None:
-        """Begin to send."""
+        """Begin to send, first what a stop left over."""
+        for delivery in self._store.by("delivery", "state", "pending", "held"):
+            self._push(delivery)
         for _ in range(SENDERS):
             threading.Thread(target=self._work, daemon=True).start()
 
@@ -91,7 +102,7 @@ class Deliveries:
             self._stopping = True
             self._wake.notify_all()
 
-    def count(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """How many wait, were delivered since the start, or were given up."""
         return {
             "pending": len(self._store.by("delivery", "state", "pending", "held")),
@@ -110,21 +121,25 @@ class Deliveries:
             self._send(http, delivery)
 
     def _pause(self) -> float:
-        """Until the next retry falls due; a new plan wakes us earlier."""
-        with self._store.lock:
-            due = [each["next_at"] for each in self._store.by("delivery", "state", "pending", "held")]
-        return min(max(min(due, default=time.time() + 1) - time.time(), 0.01), 1)
+        """Until the next one falls due; a new plan wakes us earlier."""
+        next_at = self._queue[0][0] if self._queue else time.time() + 1
+        return min(max(next_at - time.time(), 0.01), 1)
 
     def _take(self) -> Thing | None:
+        """One that is due. The lock makes sure that the call which planned it is done."""
         with self._store.lock:
-            held = self._store.by("delivery", "state", "held")
-            if held and held[0]["next_at"] <= time.time():
-                self.release()
-            for delivery in self._store.by("delivery", "state", "pending"):
-                waits = delivery["after"] and self._store.get("delivery", delivery["after"])
-                is_due = delivery["next_at"] <= time.time() and not waits
-                if is_due and delivery["id"] not in self._taken:
-                    self._taken.add(delivery["id"])
+            while self._queue and self._queue[0][0] <= time.time():
+                with self._wake:
+                    next_at, _, delivery_id = heapq.heappop(self._queue)
+                delivery = self._store.get("delivery", delivery_id)
+                if delivery is None or delivery["next_at"] != next_at:
+                    continue
+                if delivery["state"] == "held":
+                    self.release()
+                elif delivery["after"] and self._store.get("delivery", delivery["after"]):
+                    delivery["next_at"] = time.time() + 0.02
+                    self._push(delivery)
+                elif delivery["state"] == "pending":
                     return delivery
         return None
 
@@ -139,7 +154,6 @@ class Deliveries:
         if event and endpoint:
             error = self._post(http, body, endpoint)
         with self._store.writing():
-            self._taken.discard(delivery["id"])
             if self._store.get("delivery", delivery["id"]) is None:
                 return
             if error is None or endpoint is None or event is None:
@@ -154,6 +168,8 @@ class Deliveries:
                 "next_at": time.time() + min(2 ** (attempts - 1), LONGEST_PAUSE),
             }
             self._store.put("delivery", delivery)
+            if not gone:
+                self._push(delivery)
 
     def _arrived(self, delivery: Thing, event: Thing | None, *, is_new: bool) -> None:
         self.delivered += is_new

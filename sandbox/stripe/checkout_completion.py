@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.errors import StripeFault
 from sandbox.store import Thing
 from sandbox.stripe import cards, customers, discounts, setup_intents, taxes
 from sandbox.stripe.checkout import terms_of, totals_of, wishes
@@ -81,7 +82,10 @@ def _customer(world: World, session: Thing, plan: Thing, card: dict[str, Any]) -
     if card.get("tax_id"):
         country = taxes.country_of(customer) or "US"
         kind = taxes.TAX_ID_TYPES.get(country, "eu_vat")
-        taxes.add_tax_id(world, customer, kind, card["tax_id"])
+        try:
+            taxes.add_tax_id(world, customer, kind, card["tax_id"])
+        except StripeFault as refusal:
+            raise WrongEntry("tax_id", str(refusal)) from refusal
     return customer
 
 

@@ -54,7 +54,8 @@ def _note_failure(
     world: World, invoice: Thing, intent: Thing, method: Thing | None, outcome: Outcome, *, counts: bool
 ) -> None:
     attempts = invoice["attempt_count"] + counts
-    retry = next_attempt(world, attempts) if counts and invoice["auto_advance"] else invoice["next_payment_attempt"]
+    retry = next_attempt(world, attempts) if counts else invoice["next_payment_attempt"]
+    retry = retry if invoice["auto_advance"] else None
     if isinstance(outcome, cards.Decline):
         intents.fail(world, intent, method, outcome)
     elif method:

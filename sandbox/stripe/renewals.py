@@ -18,45 +18,43 @@ from sandbox.world import World
 
 
 def renew(world: World, subscription: Thing, wanted: list[Thing] | None = None) -> Thing | None:
-    """Items whose period ends now begin the next one; the draft that this makes, if any.
+    """Items whose period ends first begin the next one; the draft that this makes, if any.
 
-    `wanted` are the items (prices and quantities) of a schedule's next phase that begins at this moment.
+    It may run later than the period's end, as real time is looked at once a second: periods join without a gap all
+    the same. `wanted` are the items (prices and quantities) of a schedule's next phase that begins at that end.
     """
     now = world.clock.seconds()
     before = subscription["items"]["data"]
+    boundary = min(item["current_period_end"] for item in before)
     if _ends_now(subscription, now):
-        return _finish(world, subscription, before, now)
-    if _trial_ends(subscription, now) and not _goes_on_after_trial(world, subscription):
+        return _finish(world, subscription, before, min(boundary, subscription["cancel_at"] or boundary))
+    trial_ends = subscription["status"] == "trialing" and subscription["trial_end"] <= now
+    if trial_ends and not _goes_on_after_trial(world, subscription):
         return None
-    due = [item for item in before if item["current_period_end"] <= now]
-    usages = _usages(world, subscription, due, now)
-    changes: dict[str, Any] = {}
-    if _trial_ends(subscription, now):
-        changes["status"] = "active"
-    after = before if wanted is None else matched(world, subscription, before, wanted, now)
+    due = [item for item in before if item["current_period_end"] == boundary]
+    usages = [(item, (usage_start(world, item), boundary)) for item in due if is_metered(item)]
+    if trial_ends and usage_in_trial_is_free():
+        usages = []
+    after = before if wanted is None else matched(world, subscription, before, wanted, boundary)
     ended = {item["id"] for item in due}
-    after = [_next_period(subscription, item, now) if item["id"] in ended else item for item in after]
-    changes["items"] = list_of(subscription["id"], after)
+    after = [_next_period(subscription, item, boundary) if item["id"] in ended else item for item in after]
+    changes: dict[str, Any] = {"items": list_of(subscription["id"], after)}
+    if trial_ends:
+        changes["status"] = "active"
     world.change(subscription, UPDATED, **changes)
     for item in due:
         world.store.remove("usage_from", item["id"])
     lines = [
         licensed_line(world, item, item["current_period_start"], item["current_period_end"])
         for item in after
-        if item["current_period_start"] == now and not is_metered(item)
+        if item["current_period_start"] == boundary and not is_metered(item)
     ]
     if not lines and not usages:
         return None
-    start = min((item["current_period_start"] for item in due), default=now)
-    invoice = draft(world, subscription, "subscription_cycle", lines, (start, now), usages)
+    start = min(item["current_period_start"] for item in due)
+    invoice = draft(world, subscription, "subscription_cycle", lines, (start, boundary), usages)
     _hold_back(world, subscription, invoice)
     return invoice
-
-
-def _usages(world: World, subscription: Thing, due: list[Thing], now: int) -> list[Usage]:
-    if usage_in_trial_is_free() and _trial_ends(subscription, now):
-        return []
-    return [(item, (usage_start(world, item), item["current_period_end"])) for item in due if is_metered(item)]
 
 
 def usage_in_trial_is_free() -> bool:
@@ -81,13 +79,13 @@ def _ends_now(subscription: Thing, now: int) -> bool:
     return bool(subscription["cancel_at_period_end"]) and ends <= now
 
 
-def _finish(world: World, subscription: Thing, items: list[Thing], now: int) -> Thing | None:
-    """Over: the last invoice bills the usage of every meter up to now, and what waited."""
+def _finish(world: World, subscription: Thing, items: list[Thing], at: int) -> Thing | None:
+    """Over: the last invoice bills the usage of every meter up to the end, and what waited."""
     usages: list[Usage] = []
     if subscription["status"] != "trialing":
-        usages = [(item, (usage_start(world, item), now)) for item in items if is_metered(item)]
+        usages = [(item, (usage_start(world, item), at)) for item in items if is_metered(item)]
     end(world, subscription, "cancellation_requested")
-    return last_invoice(world, subscription, [usage for usage in usages if usage[1][0] < usage[1][1]], now)
+    return last_invoice(world, subscription, [usage for usage in usages if usage[1][0] < usage[1][1]], at)
 
 
 def last_invoice(world: World, subscription: Thing, usages: list[Usage], now: int) -> Thing | None:
@@ -96,10 +94,6 @@ def last_invoice(world: World, subscription: Thing, usages: list[Usage], now: in
         return None
     start = min((span[0] for _, span in usages), default=now)
     return draft(world, subscription, "subscription_cycle", [], (start, now), usages)
-
-
-def _trial_ends(subscription: Thing, now: int) -> bool:
-    return bool(subscription["status"] == "trialing" and subscription["trial_end"] <= now)
 
 
 def _goes_on_after_trial(world: World, subscription: Thing) -> bool:
@@ -119,12 +113,12 @@ def _parent(subscription: Thing) -> Thing:
     return {"subscription_details": {"subscription": subscription["id"]}}
 
 
-def _next_period(subscription: Thing, item: Thing, now: int) -> Thing:
-    start = max(item["current_period_end"], now)
-    stop = first_boundary(item["price"], subscription["billing_cycle_anchor"], start)
+def _next_period(subscription: Thing, item: Thing, start: int) -> Thing:
     if item["current_period_end"] == start:
         stop = period_end(item["price"], start, subscription["billing_cycle_anchor"])
-    return {**item, "current_period_start": start, "current_period_end": stop}
+        return {**item, "current_period_start": start, "current_period_end": stop}
+    # Its interval was changed at this very boundary: it has its new period already.
+    return item
 
 
 def matched(world: World, subscription: Thing, before: list[Thing], wanted: list[Thing], at: int) -> list[Thing]:

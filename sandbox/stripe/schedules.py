@@ -194,29 +194,28 @@ def _release(world: World, schedule: Thing) -> None:
 
 def next_phase(world: World, schedule: Thing) -> None:
     """A phase is over: the next begins, at a period's end together with the renewal; or the schedule is done."""
-    now, subscription = world.clock.seconds(), world.need("subscription", schedule["subscription"])
-    following = next((phase for phase in schedule["phases"] if phase["start_date"] >= now), None)
+    boundary, subscription = schedule["current_phase"]["end_date"], world.need("subscription", schedule["subscription"])
+    following = next((phase for phase in schedule["phases"] if phase["start_date"] >= boundary), None)
     if following is None:
         if schedule["end_behavior"] == "cancel":
-            now_ends = {"cancel_at": now, "canceled_at": subscription["canceled_at"] or now}
-            world.change(subscription, None, **now_ends)
+            world.change(schedule, "subscription_schedule.completed", status="completed", completed_at=boundary)
+            world.change(subscription, None, cancel_at=boundary, canceled_at=subscription["canceled_at"] or boundary)
             renewals.renew(world, subscription)
-            world.change(schedule, "subscription_schedule.completed", status="completed", completed_at=now)
         else:
             _release(world, schedule)
         return
     world.change(schedule, "subscription_schedule.updated", current_phase=_span(following))
     items = subscription["items"]["data"]
-    if min(item["current_period_end"] for item in items) <= now:
+    if min(item["current_period_end"] for item in items) <= boundary:
         renewals.renew(world, subscription, following["items"])
         return
-    after = renewals.matched(world, subscription, items, following["items"], now)
+    after = renewals.matched(world, subscription, items, following["items"], boundary)
     given = [{"id": item["id"], "price": item["price"]["id"], **_quantity(item)} for item in after]
     known = {item["id"] for item in items}
     given = [each if each["id"] in known else {key: each[key] for key in each if key != "id"} for each in given]
     kept = {item["id"] for item in after}
     given += [{"id": item["id"], "deleted": "true"} for item in items if item["id"] not in kept]
-    wish = Wish(items=given, at=now, behavior=following["proration_behavior"])
+    wish = Wish(items=given, at=boundary, behavior=following["proration_behavior"])
     subscription_changes.change(world, subscription, wish, {})
 
 

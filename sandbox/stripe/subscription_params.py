@@ -110,9 +110,10 @@ def read_changes(world: World, subscription: Thing, params: Params) -> dict[str,
 
 def _discounts(world: World, subscription: Thing, given: Any) -> list[str]:
     """The whole list after the update: discounts there are, by id, and new ones."""
-    if given == "":
-        return []
+    given = given or []
     kept = [each["discount"] for each in given if "discount" in each]
+    for gone in set(subscription["discounts"]) - set(kept):
+        world.emit("customer.discount.deleted", world.need("discount", gone))
     new = discounts.check(world, [each for each in given if "discount" not in each])
     return kept + discounts.redeem(world, new, subscription["customer"], subscription=subscription["id"])
 
