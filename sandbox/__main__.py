@@ -16,7 +16,7 @@ from sandbox.clock import Clock
 from sandbox.control import Transcript
 from sandbox.faults import Faults
 from sandbox.server import Server
-from sandbox.store import Store
+from sandbox.store import OutdatedState, Store
 from sandbox.stripe.app import register as register_stripe
 from sandbox.twilio.app import create_app as create_twilio
 from sandbox.twilio.callbacks import Callbacks
@@ -34,7 +34,10 @@ def main() -> None:
     parser.add_argument("--clock-file", type=Path, help="file that tells others the clock's offset")
     parser.add_argument("--transcript", type=Path, help="file that gets every request, answer and webhook")
     options = parser.parse_args()
-    store = Store(options.data)
+    try:
+        store = Store(options.data)
+    except OutdatedState as problem:
+        sys.exit(f"{options.data}: {problem}")
     clock = Clock(options.data / "clock.json", options.clock_file)
     transcript, faults, callbacks = Transcript(options.transcript), Faults(), Callbacks()
     deliveries = Deliveries(store, transcript.write)

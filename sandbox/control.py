@@ -66,6 +66,16 @@ def register(app: Flask, world: World, faults: Faults) -> None:
                 world.deliveries.plan(event, endpoint["id"])
         return jsonify({"ok": True})
 
+    @app.post("/_sandbox/events")
+    def tell() -> ResponseReturnValue:
+        """An event that nothing here causes by itself, about an object there is."""
+        body = request.get_json()
+        with world.store.writing():
+            thing = world.store.get(str(body.get("object")), str(body.get("id")))
+            if thing is None or not isinstance(body.get("type"), str):
+                return jsonify({"error": "give type, and object (its kind) and id of something there is"}), 400
+            return jsonify(world.emit(body["type"], thing, body.get("previous_attributes")))
+
     _register_faults(app, world, faults)
 
     @app.get("/_sandbox/settings")

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 Thing = dict[str, Any]
+# Raised whenever the things are kept in another form.
+FORMAT = 2
 _ALPHABET = string.ascii_letters + string.digits
 # Fields that things are looked up by: a scan of every thing would make each call slower than the one before.
 INDEXES: dict[str, tuple[str, ...]] = {
@@ -38,6 +40,10 @@ def new_id(prefix: str, length: int = 24) -> str:
     return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(length))}"
 
 
+class OutdatedState(Exception):
+    """The folder holds state that this version cannot read."""
+
+
 class Store:
     """Things by kind and id, in the order they were made. One writer at a time: hold `lock`."""
 
@@ -45,6 +51,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.RLock()
         self._db = sqlite3.connect(folder / "sandbox.sqlite3", check_same_thread=False)
+        self._check_version()
         self._db.executescript(
             """
             PRAGMA journal_mode = WAL;
@@ -54,6 +61,7 @@ class Store:
                 PRIMARY KEY (kind, id)) WITHOUT ROWID;
             """
         )
+        self._db.execute(f"PRAGMA user_version = {FORMAT}")
         self._things: dict[str, dict[str, Thing]] = {}
         self._positions: dict[tuple[str, str], int] = {}
         self._dirty: set[tuple[str, str]] = set()
@@ -68,6 +76,12 @@ class Store:
             self._positions[kind, thing_id] = position
             self._note(kind, thing_id, thing)
             self._next = position + 1
+
+    def _check_version(self) -> None:
+        """Refuse state that was written in another form: it would fail later, at some odd place."""
+        is_new = not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not is_new and self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+            raise OutdatedState("its state was written by another version of the sandbox: delete it or choose another")
 
     @contextmanager
     def writing(self) -> Iterator[None]:

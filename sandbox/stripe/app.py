@@ -41,6 +41,7 @@ from sandbox.stripe import (  # noqa: F401 (each adds its calls)
     routes,
     schedules,
     setup_intents,
+    subscription_items,
     subscriptions,
     taxes,
 )

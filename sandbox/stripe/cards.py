@@ -19,13 +19,14 @@ class Decline:
     code: str
     decline_code: str | None
     message: str
+    status: int = 402
 
-    def fault(self, *, status: int = 402, leaves_traces: bool = True) -> StripeFault:
+    def fault(self, *, leaves_traces: bool = True) -> StripeFault:
         """The error answer."""
         return StripeFault(
             self.message,
-            status=status,
-            kind="card_error",
+            status=self.status,
+            kind="card_error" if self.status == 402 else "invalid_request_error",
             code=self.code,
             decline_code=self.decline_code,
             leaves_traces=leaves_traces,
@@ -38,7 +39,10 @@ AUTHENTICATE = Decline(
     "This payment requires additional user action before it can be completed successfully.",
 )
 NO_CARD = Decline(
-    "invoice_payment_intent_requires_action", None, "This customer has no payment method that could be charged."
+    "resource_missing",
+    None,
+    "This customer has no attached payment source or default payment method. Add a default payment method.",
+    status=400,
 )
 DECLINES = {
     "4000000000000002": Decline("card_declined", "generic_decline", GENERIC),

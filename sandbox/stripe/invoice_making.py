@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.store import Thing, new_id
 from sandbox.stripe import discounts, intents
 from sandbox.stripe.invoice_lines import item_line, metered_lines
-from sandbox.stripe.invoice_totals import totals
+from sandbox.stripe.invoice_totals import lacks_location, totals
 from sandbox.stripe.pending_items import waiting
 from sandbox.world import World
 
@@ -137,20 +137,19 @@ def recount(world: World, invoice: Thing) -> list[Thing]:
 
 def finalize(world: World, invoice: Thing) -> bool:
     """From draft to open: counted, taxed, numbered. False where the tax cannot be known; it stays a draft then."""
-    counted = totals(world, invoice, recount(world, invoice), with_credits=True)
     now = world.clock.seconds()
-    if counted["automatic_tax"]["status"] == "requires_location_inputs":
+    if lacks_location(world, invoice):
         message = "The customer's location is needed to count the tax: set customer.address.country."
         problem = {"code": "customer_tax_location_invalid", "message": message, "type": "invalid_request_error"}
-        state = {**counted["automatic_tax"], "disabled_reason": None}
-        world.change(
-            invoice, None, automatic_tax=state, automatically_finalizes_at=None, last_finalization_error=problem
-        )
+        state = {**invoice["automatic_tax"], "status": "requires_location_inputs"}
+        changes = {"automatic_tax": state, "automatically_finalizes_at": None, "last_finalization_error": problem}
+        world.change(invoice, None, **changes)
         world.emit("invoice.finalization_failed", invoice)
         return False
+    counted = totals(world, invoice, recount(world, invoice), with_credits=True)
     customer = world.need("customer", invoice["customer"])
     sequence = customer.get("next_invoice_sequence", 1)
-    balance, ending = customer.get("balance", 0), 0
+    balance = customer.get("balance", 0)
     due = counted["total"] + balance
     ending = min(due, 0)
     if not customer.get("deleted"):

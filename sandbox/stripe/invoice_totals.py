@@ -52,6 +52,11 @@ def totals(world: World, invoice: Thing, lines: list[Thing], *, with_credits: bo
     }
 
 
+def lacks_location(world: World, invoice: Thing) -> bool:
+    """Whether automatic tax cannot be counted, as nobody knows where the customer is."""
+    return bool(invoice["automatic_tax"]["enabled"]) and country_of(world.need("customer", invoice["customer"])) is None
+
+
 def left_of(line: Thing) -> int:
     """A line's amount after its discounts and credits."""
     return int(line["amount"]) - sum(int(each["amount"]) for each in line["discount_amounts"]) - _credits_of(line)
@@ -86,7 +91,7 @@ def _tax(world: World, invoice: Thing, lines: list[Thing]) -> Thing:
     if not state["enabled"]:
         return state
     customer = world.need("customer", invoice["customer"])
-    if customer.get("deleted") or country_of(customer) is None:
+    if lacks_location(world, invoice):
         return {**state, "status": "requires_location_inputs"}
     for line in lines:
         line["taxes"] = taxes_on(world, customer, left_of(line), _behavior(world, line))

@@ -43,6 +43,7 @@ def after_payment(world: World, invoice: Thing) -> None:
         owed = [each for each in _open_invoices(world, subscription) if each["attempted"]]
         if not owed or invoice["id"] == subscription["latest_invoice"]:
             world.change(subscription, UPDATED, status="active")
+            _mark_delinquent(world, invoice, owes=False)
 
 
 def _after_failure(world: World, invoice: Thing) -> None:
@@ -53,8 +54,15 @@ def _after_failure(world: World, invoice: Thing) -> None:
     if pending and pending["invoice"] == invoice["id"]:
         return
     world.change(subscription, UPDATED, status="past_due")
+    _mark_delinquent(world, invoice, owes=True)
     if invoice["next_payment_attempt"] is None and invoice["auto_advance"]:
         _give_up(world, subscription)
+
+
+def _mark_delinquent(world: World, invoice: Thing, *, owes: bool) -> None:
+    customer = world.need("customer", invoice["customer"])
+    if not customer.get("deleted"):
+        world.change(customer, "customer.updated", delinquent=owes)
 
 
 def _give_up(world: World, subscription: Thing) -> None:

@@ -55,7 +55,8 @@ def _note_failure(
 ) -> None:
     attempts = invoice["attempt_count"] + counts
     retry = next_attempt(world, attempts) if counts else invoice["next_payment_attempt"]
-    retry = retry if invoice["auto_advance"] else None
+    if not invoice["auto_advance"] or invoice["billing_reason"] == "subscription_create":
+        retry = None
     if isinstance(outcome, cards.Decline):
         intents.fail(world, intent, method, outcome)
     elif method:

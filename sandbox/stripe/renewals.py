@@ -171,13 +171,19 @@ def preview_renewal(world: World, subscription: Thing) -> Thing | None:
 def as_preview(world: World, invoice: Thing) -> Thing:
     """A copy of an invoice that does not exist yet."""
     copy: Thing = json.loads(json.dumps(invoice))
+    due = invoice["total"] + invoice["starting_balance"]
     moments = dict.fromkeys(("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at"))
     return {
         **copy,
         "id": f"upcoming_{invoice['id']}",
+        "amount_due": max(due, 0),
+        "amount_paid": 0,
+        "amount_remaining": max(due, 0),
+        "attempt_count": 0,
         "attempted": False,
         "automatically_finalizes_at": None,
         "billing_reason": "upcoming",
+        "ending_balance": min(due, 0),
         "hosted_invoice_url": None,
         "invoice_pdf": None,
         "number": None,

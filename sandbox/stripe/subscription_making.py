@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from sandbox.errors import StripeFault
 from sandbox.store import Thing, new_id
-from sandbox.stripe import discounts
+from sandbox.stripe import cards, discounts
 from sandbox.stripe.invoice_lines import licensed_line
 from sandbox.stripe.invoice_making import draft, finalize
 from sandbox.stripe.items import checked, is_metered, list_of, make_item, need_price
 from sandbox.stripe.lifecycle import collect, require_payment
+from sandbox.stripe.payments import method_for
 from sandbox.stripe.periods import period_end
 from sandbox.stripe.prorations import share_of
 from sandbox.world import World
@@ -101,7 +101,9 @@ def _first_invoice(world: World, subscription: Thing, charged: list[Thing], term
         raise StripeFault(problem["message"], param="automatic_tax", code=problem["code"])
     if terms.payment_behavior == "default_incomplete" and invoice["amount_remaining"]:
         return invoice
-    outcome: Any = collect(world, invoice, authenticated=terms.customer_is_there)
+    if invoice["amount_remaining"] and method_for(world, invoice) is None:
+        raise cards.NO_CARD.fault(leaves_traces=False)
+    outcome = collect(world, invoice, authenticated=terms.customer_is_there)
     if outcome != "paid" and terms.payment_behavior == "error_if_incomplete":
         require_payment(outcome)
     return invoice

@@ -117,10 +117,3 @@ def index(world: World, params: Params) -> Thing:
         and (price is None or any(item["price"]["id"] == price for item in each["items"]["data"]))
     ]
     return page_of(things, params, "/v1/subscriptions")
-
-
-@route("GET", "/v1/subscription_items")
-def index_items(world: World, params: Params) -> Thing:
-    """A subscription's items."""
-    subscription = world.need("subscription", params.need("subscription"))
-    return page_of(subscription["items"]["data"], params, "/v1/subscription_items")

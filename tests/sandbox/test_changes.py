@@ -203,3 +203,17 @@ def test_a_meter_that_changes_its_price_bills_the_old_one_so_far(
     sandbox.advance(advance_to=end_of(subscription) + 2 * HOUR)
     renewal = invoices_of(client, subscription)[0]
     assert [line.amount for line in renewal.lines.data] == [0, 10, *billed]
+
+
+def test_items_can_be_changed_one_at_a_time(client: StripeClient, plan: stripe.Subscription) -> None:
+    """3720 × 21/31 = 2520 for the rest of the month."""
+    at = {"proration_date": start_of(plan) + 10 * DAY, "proration_behavior": "always_invoice"}
+    items = client.v1.subscription_items
+    added = items.create({"subscription": plan.id, "price": flat_price(client, 3720), **at})
+    assert invoices_of(client, plan)[0].total == 2520
+    assert items.update(added.id, {"quantity": 2, "proration_behavior": "none"}).quantity == 2
+    assert len(items.list({"subscription": plan.id}).data) == 2
+    items.delete(added.id, {"proration_behavior": "none"})
+    assert [each.id for each in items.list({"subscription": plan.id}).data] == [plan["items"].data[0].id]
+    with pytest.raises(stripe.InvalidRequestError, match="No such subscription_item"):
+        items.retrieve(added.id)

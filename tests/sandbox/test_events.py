@@ -136,3 +136,10 @@ def test_a_webhook_can_be_late(client: StripeClient, sandbox: SandboxServer, rec
     plan(sandbox, "delay", seconds=0.5)
     create(client, "late", "in time")
     wait_until(lambda: names_of(receiver) == ["in time", "late"], "both webhooks")
+
+
+def test_any_event_can_be_told_on_demand(client: StripeClient, sandbox: SandboxServer, receiver: Receiver) -> None:
+    listen(client, receiver, "product.updated")
+    product = client.v1.products.create({"name": "a"})
+    sandbox.post("/_sandbox/events", {"type": "product.updated", "object": "product", "id": product.id})
+    wait_until(lambda: names_of(receiver) == ["a"], "the webhook")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 
 from sandbox.clock import Clock
 from sandbox.forms import Params
-from sandbox.store import Store, Thing
+from sandbox.store import OutdatedState, Store, Thing
 from sandbox.stripe import billing_cycle, catalog, customers, payment_methods, prices, schedules, subscriptions
 from sandbox.webhooks import Deliveries
 from sandbox.world import World
@@ -83,3 +85,12 @@ def test_a_restart_finds_everything_again(world: World, subscription: Thing, tmp
     assert again.by("subscription", "customer", subscription["customer"]) == [subscription]
     assert [each["id"] for each in again.all("event")] == [each["id"] for each in world.store.all("event")]
     again.close()
+
+
+def test_state_of_another_version_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "sandbox.sqlite3")) as database:
+        database.execute("PRAGMA user_version = 1")
+        database.commit()
+    with pytest.raises(OutdatedState, match="another version"):
+        Store(tmp_path)

@@ -46,6 +46,7 @@ def test_a_change_costs_what_its_preview_said(client: StripeClient, running: str
     how = {"items": items, "proration_behavior": "always_invoice", "proration_date": running.start_date + 10 * DAY}
     preview = client.v1.invoices.create_preview({"subscription": running.id, "subscription_details": how})
     assert [line.amount for line in preview.lines.data] == [-2100, 6706]
+    assert (preview.amount_due, preview.amount_remaining, preview.amount_paid) == (4606, 4606, 0)
     client.v1.subscriptions.update(running.id, how)
     assert invoices_of(client, running)[0].total == preview.total == 4606
 

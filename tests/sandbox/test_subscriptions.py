@@ -232,3 +232,11 @@ def test_a_deleted_customer_has_no_subscription(client: StripeClient) -> None:
     assert client.v1.subscriptions.retrieve(subscription.id).status == "canceled"
     assert event_types(client)[-3:] == ["customer.subscription.deleted", "payment_method.detached", "customer.deleted"]
     assert client.v1.customers.list().data == []
+
+
+def test_without_a_card_a_subscription_that_costs_is_refused(client: StripeClient) -> None:
+    customer, price = new_customer(client, None), flat_price(client, 2900)
+    with pytest.raises(stripe.InvalidRequestError, match="no attached payment source") as refusal:
+        begin(client, customer, price)
+    assert (refusal.value.http_status, refusal.value.code) == (400, "resource_missing")
+    assert client.v1.subscriptions.list({"status": "all"}).data == []
