@@ -80,6 +80,7 @@ class World:
             if endpoint["status"] == "enabled" and {"*", kind} & set(endpoint["enabled_events"])
         ]
         event["pending_webhooks"] = len(endpoints)
+        self.deliveries.note({"kind": "event", "body": event})
         self.store.put("event", event)
         for endpoint in endpoints:
             self.deliveries.plan(event, endpoint["id"])
