@@ -44,6 +44,11 @@ def lock_object(session: Session, *names: object) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key_of(names)})
 
 
+def share_object(session: Session, *names: object) -> None:
+    """Hold the lock of this name together with others until the transaction ends; who wants it alone waits."""
+    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _key_of(names)})
+
+
 def try_lock_object(session: Session, *names: object) -> bool:
     """Take the lock of this name until the transaction ends, or say at once that another holds it."""
     return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key_of(names)}))

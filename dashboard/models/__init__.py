@@ -4,6 +4,7 @@ from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
 from dashboard.models.catalog import CatalogMeter, CatalogPrice
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
+from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.stripe_event import StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage, TextState
@@ -28,7 +29,10 @@ __all__ = [
     "Tenant",
     "TextMessage",
     "TextState",
+    "UsageBudget",
+    "UsageCap",
     "UsageEvent",
+    "UsageReservation",
     "UsageRollup",
     "User",
 ]
