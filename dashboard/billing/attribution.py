@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from dashboard.billing.buckets import LATEST
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.range_totals import Total
 from dashboard.billing.ranges import Range
@@ -29,9 +30,8 @@ _GROUPS = """
     WITH grouped AS (
         SELECT {key} AS key, {kind} AS resource_type, count(*) AS events, max(u.recorded_at) AS recorded_at,
                sum(u.quantity) AS summed,
-               (array_agg(u.quantity ORDER BY u.occurred_at DESC, u.id DESC))[1] AS latest,
-               max(u.occurred_at) AS last_at,
-               (array_agg(u.id ORDER BY u.occurred_at DESC, u.id DESC))[1] AS last_id
+               {latest} AS latest,
+               max(u.occurred_at) AS last_at
           FROM billing_usage u
          WHERE u.tenant_id = :tenant_id AND u.usage_type = :usage_type
            AND u.occurred_at >= :start AND u.occurred_at < :stop {filters}
@@ -39,7 +39,7 @@ _GROUPS = """
     SELECT key, resource_type, events, {quantity} AS quantity,
            sum(summed) OVER () AS all_summed, sum(events) OVER () AS all_events, count(*) OVER () AS all_groups,
            max(recorded_at) OVER () AS all_recorded_at,
-           first_value(latest) OVER (ORDER BY last_at DESC, last_id DESC) AS all_latest
+           first_value(latest) OVER (ORDER BY last_at DESC, latest DESC) AS all_latest
       FROM grouped ORDER BY quantity DESC, key NULLS LAST, resource_type NULLS LAST LIMIT :limit
 """
 
@@ -80,7 +80,9 @@ def attribute_usage(
     """
     key, resource_type, values = _group_key(group_by)
     quantity = "latest" if kind.is_level else "summed"
-    statement = _GROUPS.format(key=key, kind=resource_type, quantity=quantity, filters=filters.condition())
+    statement = _GROUPS.format(
+        key=key, kind=resource_type, latest=LATEST, quantity=quantity, filters=filters.condition()
+    )
     rows = session.execute(
         text(statement),
         {

@@ -10,17 +10,16 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from dashboard.billing.buckets import LEVEL
 from dashboard.billing.ranges import Range
 from dashboard.billing.usage_filters import UsageFilters
 from dashboard.billing.usage_types import LEVELS
-
-_LEVELS = ", ".join(f"'{name}'" for name in LEVELS)
 
 # `latest` is the last reading of a level; sums have no use for it and are spared its sort.
 _ROLLUPS = f"""
     SELECT usage_type, {{slot}} AS slot, sum(quantity) AS quantity, sum(events) AS events,
            max(recorded_at) AS recorded_at,
-           (array_agg(quantity ORDER BY bucket_start DESC) FILTER (WHERE usage_type IN ({_LEVELS})))[1] AS latest
+           (array_agg(quantity ORDER BY bucket_start DESC) FILTER (WHERE {LEVEL}))[1] AS latest
       FROM usage_rollups
      WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types) AND events > 0
        AND bucket_start >= :start AND bucket_start < :stop
@@ -30,8 +29,8 @@ _ROLLUPS = f"""
 _LEDGER = f"""
     SELECT u.usage_type, {{slot}} AS slot, sum(u.quantity) AS quantity, count(*) AS events,
            max(u.recorded_at) AS recorded_at,
-           (array_agg(u.quantity ORDER BY u.occurred_at DESC, u.id DESC)
-               FILTER (WHERE u.usage_type IN ({_LEVELS})))[1] AS latest
+           (array_agg(u.quantity ORDER BY u.occurred_at DESC, u.quantity DESC)
+               FILTER (WHERE {LEVEL}))[1] AS latest
       FROM billing_usage u
      WHERE u.tenant_id = :tenant_id AND u.usage_type = ANY(:usage_types)
        AND u.occurred_at >= :start AND u.occurred_at < :stop {{filters}}

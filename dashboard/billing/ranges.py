@@ -102,6 +102,11 @@ def parse_moment(value: str, field: str) -> datetime:
     return moment
 
 
+def period_end_of(session: Session, tenant_id: int, moment: datetime) -> datetime:
+    """When the billing period, or calendar month, of this moment ends."""
+    return _segments(session, tenant_id, moment, moment + timedelta(microseconds=1))[0].period_end
+
+
 def _choose(periods: list[Period], name: str) -> Period:
     current = next((n for n, period in enumerate(periods) if period.is_current), None)
     if name == "current" and periods:

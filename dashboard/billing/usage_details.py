@@ -14,16 +14,13 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.late_usage import SEGMENTS, segment_parameters
-from dashboard.billing.ranges import Range
+from dashboard.billing.ranges import Range, period_end_of
 from dashboard.billing.usage_filters import UsageFilters
 
-# A correction has the type and time of its original, so it is found beside it.
 _COLUMNS = """
     SELECT u.id, u.usage_type, u.quantity, u.user_id, u.resource_type, u.resource_id, u.metadata, u.source,
            u.idempotency_key, u.occurred_at, u.recorded_at, u.corrects_id,
-           (SELECT min(c.id) FROM billing_usage c
-             WHERE c.tenant_id = u.tenant_id AND c.corrects_id = u.id
-               AND c.usage_type = u.usage_type AND c.occurred_at = u.occurred_at) AS corrected_by
+           (SELECT c.id FROM billing_usage c WHERE c.tenant_id = u.tenant_id AND c.corrects_id = u.id) AS corrected_by
       FROM billing_usage u
 """
 
@@ -124,14 +121,15 @@ def stream_details(
 
 
 def find_detail(session: Session, tenant_id: int, event_id: int) -> UsageDetail:
-    """One ledger row of this tenant. Whether it came late is not looked up.
+    """One ledger row of this tenant.
 
     Raises `NotFound`.
     """
     row = session.execute(_ONE, {"tenant_id": tenant_id, "id": event_id}).first() if 0 < event_id < 2**63 else None
     if row is None:
         raise NotFound(f"no usage event {event_id}")
-    return UsageDetail(**row._mapping, is_late=False)
+    is_late = row.recorded_at >= period_end_of(session, tenant_id, row.occurred_at)
+    return UsageDetail(**row._mapping, is_late=is_late)
 
 
 def _query(

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.errors import AlreadyCorrected, InvalidInput, NotFound
 from dashboard.billing.ranges import Range, find_range
-from dashboard.billing.reversals import AlreadyCorrected, reverse_usage
+from dashboard.billing.reversals import reverse_usage
 from dashboard.billing.usage_details import decode_cursor, find_detail, list_details
 from dashboard.billing.usage_filters import UsageFilters
 from dashboard.billing.usage_reports import chart_usage, summarise_usage
@@ -118,10 +118,10 @@ def test_a_reversal_leaves_nothing_and_both_rows_name_each_other(session: Sessio
 
 def test_what_was_corrected_cannot_be_reversed_again(session: Session, tenant: Tenant) -> None:
     made = record(session, tenant, quantity=7)
-    first = reverse_usage(session, tenant.id, made.id, source="test", now=NOON)
+    reverse_usage(session, tenant.id, made.id, source="test", now=NOON)
     with pytest.raises(AlreadyCorrected) as refused:
         reverse_usage(session, tenant.id, made.id, source="test", now=NOON)
-    assert refused.value.corrected_by == first.id
+    assert refused.value.event_id == made.id
     partly = record(session, tenant, quantity=7)
     record(session, tenant, quantity=-2, corrects_id=partly.id)
     with pytest.raises(AlreadyCorrected):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 
 class Shape(BaseModel):
@@ -95,7 +95,7 @@ class OtherOut(Shape):
 
 
 class EventOut(Shape):
-    """One ledger row. A correction names its original in `corrects_id`, the original its correction in `corrected_by`."""
+    """One ledger row. A correction names its original (`corrects_id`), the original its correction (`corrected_by`)."""
 
     id: int
     usage_type: str
@@ -153,3 +153,66 @@ class SyncOut(Shape):
     sent: int
     rejected: int
     error: str | None
+
+
+class RecordedOut(Shape):
+    """What became of one event."""
+
+    id: int
+    idempotency_key: str
+    status: Literal["new", "duplicate"]
+
+
+class EventErrorOut(Shape):
+    """Why an event of a batch was refused."""
+
+    field: str
+    message: str
+
+
+class BatchEntryOut(Shape):
+    """What became of one event of a batch, by its place. `id` is there unless it was refused, `errors` if it was."""
+
+    index: int
+    status: Literal["new", "duplicate", "refused"]
+    id: int = 0
+    idempotency_key: str | None
+    errors: list[EventErrorOut] = []
+
+
+class BatchOut(Shape):
+    """What became of a batch, in the order it was sent."""
+
+    new: int
+    duplicates: int
+    refused: int
+    events: list[BatchEntryOut]
+
+
+class RecordOut(RootModel[RecordedOut | BatchOut]):
+    """For one event what became of it; for a batch the counts and an entry for each event."""
+
+
+class TextOut(BaseModel):
+    """A text and how it fares. Further members may come."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    sid: str | None = Field(description="Twilio's id.")
+    state: Literal["sending", "accepted", "refused"]
+    to: str
+    from_: str = Field(alias="from")
+    segments: int | None = Field(description="What is billed.")
+    user_id: str | None
+    metadata: dict[str, Any]
+    delivery_status: str | None = Field(description="As Twilio last told it.")
+    error: str | None
+    requested_at: datetime
+
+
+class ReceivedOut(Shape):
+    """The event is on disk."""
+
+    received: Literal[True]
+    is_new: bool

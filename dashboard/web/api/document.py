@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.web.api.openapi import BODIES
 from dashboard.web.api.problems import Problem
 
 REF = "#/components/schemas/{model}"
@@ -24,13 +25,14 @@ def register(app: Flask) -> None:
     for name, blueprint in app.blueprints.items():
         blueprint.enable_openapi = name in described - ABOUT  # type: ignore[attr-defined]
 
-    def finish(spec: dict[str, Any]) -> dict[str, Any]:
+    def finish(spec: dict[str, Any] | str) -> dict[str, Any] | str:
+        assert isinstance(spec, dict)  # noqa: S101 (JSON, see SPEC_FORMAT)
         spec["components"]["schemas"] = _schemas(app)
         for path in spec["paths"].values():
             for operation in path.values():
                 operation["parameters"] = [_parameter(each) for each in operation["parameters"]]
-                if "requestBody" in operation:
-                    operation["requestBody"]["required"] = True
+                if bodies := operation.pop(BODIES, None):
+                    operation["requestBody"] = {"required": True, "content": bodies}
         return spec
 
     app.spec_callback = finish
@@ -48,10 +50,7 @@ def _schemas(app: Flask) -> dict[str, Any]:
     """Every model that a view takes or gives, each once by its own name."""
     models: set[type[BaseModel]] = {Problem}
     for view in app.view_functions.values():
-        spec = getattr(view, "_spec", {})
-        models.update(spec.get("models", ()))
-        if "body" in spec:
-            models.add(spec["body"])
+        models.update(getattr(view, "_spec", {}).get("models", ()))
     ordered = sorted(models, key=lambda model: model.__name__)
     _, schema = models_json_schema([(model, "validation") for model in ordered], ref_template=REF)
     return dict(sorted(schema["$defs"].items()))

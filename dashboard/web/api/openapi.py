@@ -7,7 +7,7 @@ documentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from dashboard.config import Settings
 from dashboard.web.api.keys import require_scope
 from dashboard.web.api.problems import ERRORS, PROBLEM
 
+BODIES = "x-bodies"
 View = TypeVar("View", bound=Callable[..., Any])
 
 TAGS = {
@@ -28,7 +29,7 @@ TAGS = {
     "From Stripe and Twilio": "Called by the two providers and signed by them; keys are of no use here.",
 }
 DESCRIPTION = """Every call carries a key of one tenant: `Authorization: Bearer ch_…`. A key is made on the page
-*API keys* or by `flask accounts create-key`, and does only what its scopes allow. Times are ISO 8601, UTC in answers;
+API keys or by `flask accounts create-key`, and does only what its scopes allow. Times are ISO 8601, UTC in answers;
 spans are half-open, so `to` itself is not included. Money is whole minor units of `currency`. An error is
 `application/problem+json` (RFC 9457); where a field is to blame, `field` names it and `allowed` says what it may be."""
 
@@ -46,11 +47,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a request carries, by media type, with an example that works."""
+    """What a request carries, in one media type, with examples that work, by name."""
 
     model: type[BaseModel]
-    example: Any
-    media_types: tuple[str, ...] = ("application/json",)
+    examples: Mapping[str, Any]
+    media_type: str = "application/json"
 
 
 def describe(
@@ -60,7 +61,7 @@ def describe(
     scope: str | None = None,
     query: type[BaseModel] | None = None,
     headers: type[BaseModel] | None = None,
-    body: Body | None = None,
+    body: Sequence[Body] = (),
     errors: tuple[int, ...] = (),
 ) -> Callable[[View], View]:
     """Describe a view of the API and demand the scope it needs; its docstring is the summary and description.
@@ -77,16 +78,21 @@ def describe(
         for model, location in ((query, "query"), (headers, "headers")):
             if model is not None:
                 spec["args"].append((model, location))
-        if body is not None:
-            spec |= {"body": body.model, "body_example": body.example, "content_type": list(body.media_types)}
         if scope is not None:
             require_scope(scope)(view)
             spec["security"] = [{"key": [scope]}]
-        spec["models"] = [answer.model for answer in answers.values() if answer.model]
+        models = [answer.model for answer in answers.values() if answer.model] + [each.model for each in body]
+        # Read by `document`, which knows more about bodies than APIFlask: several media types, each with examples.
+        spec |= {"models": models, "extensions": {BODIES: {each.media_type: _body(each) for each in body}}}
         view._spec = spec  # type: ignore[attr-defined]
         return view
 
     return note
+
+
+def _body(body: Body) -> dict[str, Any]:
+    examples = {name: {"value": example} for name, example in body.examples.items()}
+    return {"schema": {"$ref": f"#/components/schemas/{body.model.__name__}"}, "examples": examples}
 
 
 def _good(answer: Answer) -> dict[str, Any]:
@@ -98,7 +104,8 @@ def _good(answer: Answer) -> dict[str, Any]:
     for media_type, what in answer.also.items():
         content[media_type] = {"schema": {"type": "string", "description": what}}
     headers = {name: {"description": what, "schema": {"type": "string"}} for name, what in answer.headers.items()}
-    return {"description": answer.description, "content": content, **({"headers": headers} if headers else {})}
+    parts = {"content": content, "headers": headers}
+    return {"description": answer.description, **{name: part for name, part in parts.items() if part}}
 
 
 def _bad(status: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.texts import TextRequest, accept_text, parse_text_request, refuse_text, store_intent
 from dashboard.billing.usage_input import clean_text
 from dashboard.models import Tenant, TextMessage, TextState
+from dashboard.web.api import descriptions
 from dashboard.web.api.keys import json_body, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
@@ -21,6 +22,7 @@ blueprint.before_request(require_key)
 
 
 @blueprint.post("")
+@descriptions.send_text
 def create() -> ResponseReturnValue:
     """Send one text. `Idempotency-Key` makes a repeat safe: the same key never sends twice."""
     tenant = session().get_one(Tenant, g.tenant_id)
@@ -65,6 +67,7 @@ def _send(tenant_id: int, message_id: int, text: TextRequest) -> ResponseReturnV
 
 
 @blueprint.get("/<int:message_id>")
+@descriptions.show_text
 def show(message_id: int) -> ResponseReturnValue:
     """One text of the key's tenant, with its delivery status so far."""
     message = session().get(TextMessage, (g.tenant_id, message_id)) if message_id < 2**63 else None

@@ -6,13 +6,14 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import BaseConverter
 
-from dashboard.billing.attribution import attribute_usage
+from dashboard.billing.attribution import Attribution, attribute_usage
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.ranges import Range, find_range
 from dashboard.billing.usage_details import decode_cursor, list_details, stream_details
 from dashboard.billing.usage_filters import UsageFilters, make_filters
-from dashboard.billing.usage_reports import chart_usage, summarise_usage
+from dashboard.billing.usage_reports import UsageSeries, chart_usage, summarise_usage
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import Tenant
 from dashboard.web.api import examples, views
@@ -26,6 +27,16 @@ from dashboard.wiring import now, read_while_answering, session
 
 blueprint = Blueprint("usage_reports_api", __name__, url_prefix="/api/billing/usage")
 blueprint.before_request(require_key)
+
+
+class UsageTypeName(BaseConverter):
+    """A usage type in an address: capitals, so that it is told from `events` and `sync` beside it."""
+
+    regex = "[A-Z_]+"
+
+
+# Before the routes below, which use it.
+blueprint.record_once(lambda state: state.app.url_map.converters.update(usage_type_name=UsageTypeName))
 FILE = {"Content-Disposition": "Of a CSV file: its name."}
 CSV = {
     "text/csv": "The rows, with the members of the JSON objects as columns. Cells from your texts that a "
@@ -91,27 +102,16 @@ def show(usage_type: str) -> ResponseReturnValue:
 
 def _parts(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilters) -> dict[str, Any]:
     view = "events" if query.view == "all" and query.cursor is not None else query.view
-    parts: dict[str, Any] = dict.fromkeys(UsageOut.model_fields)
-    del parts["start"], parts["stop"]
+    parts: dict[str, Any] = dict.fromkeys(field.alias or name for name, field in UsageOut.model_fields.items())
     parts |= {"usage_type": kind.name, "unit": kind.unit, "aggregation": kind.aggregation, **views.view_span(span)}
     if view in {"all", "series"}:
-        series = chart_usage(
-            session(), g.tenant_id, span, kind, granularity=query.granularity, filters=filters, now=now()
-        )
-        parts |= {
-            "total": views.view_total(series, kind),
-            "granularity": query.granularity,
-            "series": [views.view_slot(slot, kind) for slot in series.slots],
-        }
+        series = _series(kind, span, query, filters)
+        slots = [views.view_slot(slot, kind) for slot in series.slots]
+        parts |= {"total": views.view_total(series, kind), "granularity": query.granularity, "series": slots}
     if view in {"all", "groups"} and query.group_by is not None:
-        found = attribute_usage(
-            session(), g.tenant_id, span, kind, group_by=query.group_by, limit=query.limit, filters=filters
-        )
-        parts |= {
-            "group_by": query.group_by,
-            "groups": [views.view_group(group) for group in found.groups],
-            "other": views.view_other(found),
-        }
+        found = _groups(kind, span, query, filters)
+        groups = [views.view_group(group) for group in found.groups]
+        parts |= {"group_by": query.group_by, "groups": groups, "other": views.view_other(found)}
     if view in {"all", "events"}:
         after = decode_cursor(query.cursor) if query.cursor is not None else None
         page, following = list_details(
@@ -124,10 +124,8 @@ def _parts(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilter
             after=after,
             limit=query.limit,
         )
-        parts |= {
-            "events": [views.view_event(event) for event in page],
-            "next_cursor": following.encode() if following else None,
-        }
+        events = [views.view_event(event) for event in page]
+        parts |= {"events": events, "next_cursor": following.encode() if following else None}
     return parts
 
 
@@ -136,22 +134,24 @@ def _file_of(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilt
     view = ("groups" if query.group_by else "events") if query.view == "all" else query.view
     name = _file(f"{kind.name.lower()}-{view}", span)
     if view == "series":
-        series = chart_usage(
-            session(), g.tenant_id, span, kind, granularity=query.granularity, filters=filters, now=now()
-        )
-        slots = (views.view_slot(slot, kind) for slot in series.slots)
+        slots = (views.view_slot(slot, kind) for slot in _series(kind, span, query, filters).slots)
         return csv_response(name, views.columns_of(SlotOut), views.cells(slots))
     if view == "groups":
-        found = attribute_usage(
-            session(), g.tenant_id, span, kind, group_by=query.group_by or "", limit=query.limit, filters=filters
-        )
-        groups = (views.view_group(group) for group in found.groups)
-        return csv_response(name, views.columns_of(GroupOut), views.cells(groups))
+        return csv_response(name, views.columns_of(GroupOut), views.group_rows(_groups(kind, span, query, filters)))
     tenant_id = g.tenant_id
     events = read_while_answering(
         lambda reading: stream_details(reading, tenant_id, span, kind.name, filters=filters, only_late=query.late)
     )
     return csv_response(name, views.columns_of(EventOut), views.cells(map(views.view_event, events)))
+
+
+def _series(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilters) -> UsageSeries:
+    return chart_usage(session(), g.tenant_id, span, kind, granularity=query.granularity, filters=filters, now=now())
+
+
+def _groups(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilters) -> Attribution:
+    by = query.group_by or ""
+    return attribute_usage(session(), g.tenant_id, span, kind, group_by=by, limit=query.limit, filters=filters)
 
 
 def _span(query: RangeQuery) -> Range:

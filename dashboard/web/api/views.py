@@ -95,6 +95,14 @@ def view_group(group: Group) -> dict[str, Any]:
     return asdict(group)
 
 
+def group_rows(found: Attribution) -> Iterator[list[object]]:
+    """The groups as rows of a CSV file, with a last row for what the others have together, so that they add up."""
+    yield from cells(view_group(group) for group in found.groups)
+    if found.other_groups:
+        other = view_other(found)
+        yield [f"({other['groups']} others)", None, other["quantity"], other["events"]]
+
+
 def view_other(found: Attribution) -> dict[str, Any]:
     """`OtherOut`."""
     events = found.total.events - sum(group.events for group in found.groups)

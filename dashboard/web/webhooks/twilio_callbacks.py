@@ -7,12 +7,14 @@ from flask.typing import ResponseReturnValue
 
 from dashboard.billing.texts import accept_text, note_delivery
 from dashboard.integrations.twilio.signature import is_from_twilio
+from dashboard.web.api.descriptions import twilio_status
 from dashboard.wiring import now, session, wiring
 
 blueprint = Blueprint("twilio_webhooks", __name__)
 
 
 @blueprint.post("/api/twilio/status/<int:tenant_id>/<int:message_id>")
+@twilio_status
 def status(tenant_id: int, message_id: int) -> ResponseReturnValue:
     """Note a delivery status; record the usage if a crash kept us from it."""
     settings = wiring().settings
