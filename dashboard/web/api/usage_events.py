@@ -119,6 +119,9 @@ def _parse(posted: Posted, moment: datetime) -> list[UsageInput | InvalidInput]:
 
 
 def _atomic() -> bool:
+    unknown = next((name for name in request.args if name != "atomic"), None)
+    if unknown is not None:
+        raise InvalidInput(unknown, "is not a parameter; allowed is atomic")
     given = request.args.get("atomic", "true")
     if given not in {"true", "false"}:
         raise InvalidInput("atomic", "must be true or false")
