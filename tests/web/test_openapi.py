@@ -88,7 +88,7 @@ def test_every_example_in_the_document_is_taken(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_api_keeps_to_its_document(app: Flask, client: FlaskClient, mode: GenerationMode) -> None:
-    tenant_id, key = new_tenant()
+    _, key = new_tenant()
     for n in range(3):
         client.post("/api/billing/usage/events", json=usage_body(quantity=n), headers=bearer(key))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import flash, g, redirect, render_template, request, url_for
+from flask import abort, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.wrappers import Response
@@ -29,9 +29,9 @@ def create_key() -> ResponseReturnValue:
     """Make a key and show it: this answer is the only place where it ever stands."""
     require_buyer()
     life = request.form.get("life", "")
+    if life not in LIVES:
+        abort(400, f"life: must be empty or one of {', '.join(filter(None, LIVES))} (days).")
     try:
-        if life not in LIVES:
-            raise InvalidInput("life", f"must be one of {', '.join(filter(None, LIVES))} days, or empty")
         key = create_api_key(
             session(),
             g.tenant.id,
