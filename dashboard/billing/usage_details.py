@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -116,8 +117,10 @@ def stream_details(
     """Every action of one type, newest first, in constant memory: the rows stay at the database until they are read."""
     statement, values = _query(tenant_id, span, usage_type, filters, only_late=only_late, after=None)
     options = {"stream_results": True, "yield_per": CHUNK}
-    for row in session.execute(text(statement), values, execution_options=options):
-        yield _detail(row, span)
+    # Closed by name: a reader who leaves early must not leave a cursor at the database.
+    with closing(session.execute(text(statement), values, execution_options=options)) as rows:
+        for row in rows:
+            yield _detail(row, span)
 
 
 def find_detail(session: Session, tenant_id: int, event_id: int) -> UsageDetail:
