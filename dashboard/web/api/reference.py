@@ -14,7 +14,6 @@ from markupsafe import Markup, escape
 from dashboard.web.api import document
 
 blueprint = Blueprint("reference", __name__, url_prefix="/api/docs")
-DEEPEST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,7 @@ def _operation(spec: dict[str, Any], path: str, method: str, operation: dict[str
             )
             for each in operation["parameters"]
         ),
-        bodies=tuple((kind, tuple(_fields(spec, body["schema"]))) for kind, body in content.items()),
+        bodies=tuple((kind, _rows(spec, body["schema"])) for kind, body in content.items()),
         curl=_curl(spec, path, method, operation, content),
         outcomes=tuple(each for each in outcomes if each.status < "400"),
         errors=tuple(each for each in outcomes if each.status >= "400"),
@@ -105,36 +104,30 @@ def _operation(spec: dict[str, Any], path: str, method: str, operation: dict[str
 
 def _outcome(spec: dict[str, Any], status: str, given: dict[str, Any]) -> Outcome:
     good = given.get("content", {}).get("application/json", {})
-    fields = tuple(_fields(spec, good["schema"])) if good else ()
+    fields = _rows(spec, good["schema"]) if good else ()
     example = json.dumps(good["example"], indent=2, ensure_ascii=False) if "example" in good else None
     return Outcome(status, given["description"], fields, example)
 
 
-def _fields(spec: dict[str, Any], schema: dict[str, Any], prefix: str = "", depth: int = 1) -> Iterator[FieldRow]:
-    """The members of an object, those of objects inside it after them with their path."""
+def _rows(spec: dict[str, Any], schema: dict[str, Any]) -> tuple[FieldRow, ...]:
+    return tuple(_fields(spec, schema, "", set()))
+
+
+def _fields(spec: dict[str, Any], schema: dict[str, Any], prefix: str, seen: set[str]) -> Iterator[FieldRow]:
+    """The members of an object, then with their path those of objects inside it; each kind of object once."""
+    name = schema.get("$ref", "")
+    if name in seen:
+        return
+    seen.update({name} - {""})
     schema = _resolved(spec, schema)
     for choice in schema.get("anyOf", ()):
-        yield from _fields(spec, choice, prefix, depth)
+        yield from _fields(spec, choice, prefix, seen)
     if schema.get("type") == "array":
-        yield from _fields(spec, schema["items"], prefix or "[].", depth)
+        yield from _fields(spec, schema["items"], f"{prefix.removesuffix('.')}[]." if prefix else "", seen)
     for name, member in schema.get("properties", {}).items():
-        path, resolved = f"{prefix}{name}", _resolved(spec, member)
-        text = member.get("description") or resolved.get("description", "")
-        yield FieldRow(path, _kind(spec, member), name in schema.get("required", ()), text)
-        if depth < DEEPEST:
-            yield from _fields(
-                spec, _inside(spec, resolved), f"{path}{'[]' if resolved.get('type') == 'array' else ''}.", depth + 1
-            )
-
-
-def _inside(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
-    """What a member holds: the object in a list or in a choice with null."""
-    if schema.get("type") == "array":
-        return _resolved(spec, schema["items"])
-    for choice in schema.get("anyOf", ()):
-        if choice.get("type") != "null":
-            return _inside(spec, _resolved(spec, choice))
-    return schema
+        description = member.get("description") or _resolved(spec, member).get("description", "")
+        yield FieldRow(f"{prefix}{name}", _kind(spec, member), name in schema.get("required", ()), description)
+        yield from _fields(spec, member, f"{prefix}{name}.", seen)
 
 
 def _resolved(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
