@@ -206,7 +206,8 @@ def overview(session: Session, now: datetime) -> SyncOverview:
         .group_by(MeterEvent.state)
     )
     counts = {row.state: row.waiting for row in rows}
-    last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE)
+    of_all = SyncRun.tenant_id.is_(None)
+    last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE, of_all)
     owed, inbox = count_owed(session, now), count_inbox(session)
     return SyncOverview(
         unclaimed_buckets=owed.claimable,

@@ -11,7 +11,7 @@ import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
-from schemathesis import GenerationMode
+from schemathesis import CheckContext, GenerationMode, Response
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
 
@@ -19,13 +19,25 @@ from tests.factories import usage_body
 from tests.platform import bearer, new_tenant
 
 ABOUT = {"/api/openapi.json", "/api/docs"}
+
+
+def what_is_wrong_is_refused(context: CheckContext, response: Response, case: schemathesis.Case) -> bool | None:
+    """With `atomic=false` a batch is answered with 200, and what is wrong in it is refused event by event."""
+    told = response.json() if response.status_code < 300 and "json" in response.headers["content-type"][0] else {}
+    if (case.query or {}).get("atomic") == "false" and told.get("refused"):
+        return None
+    return checks.negative_data_rejection(context, response, case)
+
+
+# Not held: positive_data_acceptance. A document cannot say that either a period or from and to are given, that a
+# corrected event must exist, or that a time may not lie ahead; such requests are rightly refused.
 HELD = [
     not_a_server_error,
     checks.status_code_conformance,
     checks.content_type_conformance,
     checks.response_headers_conformance,
     checks.response_schema_conformance,
-    checks.negative_data_rejection,
+    what_is_wrong_is_refused,
     checks.missing_required_header,
     checks.unsupported_method,
     checks.ignored_auth,
@@ -100,6 +112,7 @@ def test_the_api_keeps_to_its_document(app: Flask, client: FlaskClient, mode: Ge
     for result in schema.get_all_operations():
         operation = result.ok()
 
+        # The same requests in every run: a new find belongs to the change that made it.
         @settings(
             max_examples=50, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
         )
