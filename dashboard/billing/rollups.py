@@ -21,10 +21,11 @@ _TOTALS = f"""
       FROM bucketed GROUP BY tenant_id, usage_type, bucket_start
 """
 
-# A bucket that lost all its rows stays with quantity 0: what was claimed for it must be taken back.
+# A bucket that lost all its rows stays with quantity 0: what was claimed for it must be taken back. Its `last_at` goes
+# back too, else a level read before that moment and reported later would not count.
 _EMPTY_HOUR = text(
     """
-    UPDATE usage_rollups SET quantity = 0, events = 0
+    UPDATE usage_rollups SET quantity = 0, events = 0, last_at = bucket_start
      WHERE tenant_id = :tenant_id AND bucket_start >= :hour AND bucket_start < :next_hour
     """
 )
