@@ -19,7 +19,7 @@ class Traffic:
     """Draws events of all sum types, of many users and resources, over the last two hours."""
 
     def __init__(self, seed: int = 20_260) -> None:
-        self.random = random.Random(seed)  # noqa: S311 (harmless traffic)
+        self.random = random.Random(seed)
 
     def ordered_key(self) -> str:
         """A UUIDv7: 48 bits of time, then random ones (RFC 9562)."""
