@@ -4,6 +4,14 @@ from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
 from dashboard.models.catalog import CatalogMeter, CatalogPrice
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
+from dashboard.models.outgoing_webhook import (
+    DeliveryState,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookMessage,
+)
+from dashboard.models.reading import StorageReading, UsageAlertLook
 from dashboard.models.stripe_event import StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage, TextState
@@ -14,12 +22,14 @@ __all__ = [
     "BillingPeriod",
     "CatalogMeter",
     "CatalogPrice",
+    "DeliveryState",
     "Invoice",
     "InvoiceLine",
     "Membership",
     "MeterEvent",
     "MeterEventState",
     "Role",
+    "StorageReading",
     "StripeEvent",
     "StripeEventState",
     "Subscription",
@@ -28,7 +38,12 @@ __all__ = [
     "Tenant",
     "TextMessage",
     "TextState",
+    "UsageAlertLook",
     "UsageEvent",
     "UsageRollup",
     "User",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]
