@@ -10,7 +10,8 @@ from flask.typing import ResponseReturnValue
 from dashboard.billing import webhook_endpoints, webhook_log
 from dashboard.billing.announcements import announce_test
 from dashboard.billing.errors import InvalidInput
-from dashboard.jobs.outgoing import enqueue_due_webhooks
+from dashboard.jobs.outgoing import send_due_webhooks
+from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.models import WebhookEndpoint
 from dashboard.web.api.keys import json_body, require_key
 from dashboard.wiring import now, session, wiring
@@ -63,7 +64,7 @@ def update(endpoint_id: int) -> ResponseReturnValue:
     )
     answer = _view(endpoint)
     session().commit()
-    enqueue_due_webhooks()
+    enqueue(OUTGOING, send_due_webhooks)
     return jsonify(answer)
 
 
@@ -80,7 +81,7 @@ def create_test(endpoint_id: int) -> ResponseReturnValue:
     """Send a `webhook.test` to this endpoint."""
     announce_test(session(), g.tenant_id, endpoint_id, now())
     session().commit()
-    enqueue_due_webhooks()
+    enqueue(OUTGOING, send_due_webhooks)
     return jsonify({"queued": True}), 202
 
 
@@ -105,7 +106,7 @@ def create_replays(endpoint_id: int) -> ResponseReturnValue:
     webhook_endpoints.find_endpoint(session(), g.tenant_id, endpoint_id)
     count = webhook_log.replay_failed(session(), g.tenant_id, endpoint_id, _since(json_body()), now())
     session().commit()
-    enqueue_due_webhooks()
+    enqueue(OUTGOING, send_due_webhooks)
     return jsonify({"replayed": count}), 202
 
 
@@ -114,7 +115,7 @@ def create_replay(delivery_id: int) -> ResponseReturnValue:
     """Send one delivery again."""
     webhook_log.replay_delivery(session(), g.tenant_id, delivery_id, now())
     session().commit()
-    enqueue_due_webhooks()
+    enqueue(OUTGOING, send_due_webhooks)
     return jsonify({"replayed": 1}), 202
 
 

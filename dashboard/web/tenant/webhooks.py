@@ -14,7 +14,8 @@ from dashboard.billing import webhook_endpoints, webhook_log
 from dashboard.billing.announcements import announce_test
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.webhook_endpoints import EVENT_TYPES
-from dashboard.jobs.outgoing import enqueue_due_webhooks
+from dashboard.jobs.outgoing import send_due_webhooks
+from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
 from dashboard.wiring import now, session, wiring
 
@@ -112,7 +113,7 @@ def replay_webhook(delivery_id: int) -> Response:
     require_buyer()
     webhook_log.replay_delivery(session(), g.tenant.id, delivery_id, now())
     session().commit()
-    enqueue_due_webhooks()
+    enqueue(OUTGOING, send_due_webhooks)
     flash("The delivery is on its way again.", "info")
     return redirect(url_for("tenant.webhook_delivery", tenant_id=g.tenant.id, delivery_id=delivery_id), 303)
 
@@ -166,7 +167,7 @@ def _change(endpoint_id: int, given: dict[str, object]) -> ResponseReturnValue:
 
 def _queued(endpoint_id: int, message: str) -> Response:
     session().commit()
-    enqueue_due_webhooks()
+    enqueue(OUTGOING, send_due_webhooks)
     return _back(endpoint_id, message, "info")
 
 
