@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
 from dashboard.billing import webhook_signature
+from dashboard.billing.errors import IdempotencyConflict
 from dashboard.billing.usage import record_usage
 from dashboard.billing.usage_input import parse_usage
 from dashboard.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
@@ -191,7 +193,9 @@ def _note_success(session: Session, delivery: WebhookDelivery, now: datetime) ->
         },
         now,
     )
-    record_usage(session, delivery.tenant_id, usage, source="webhooks", now=now)
+    # Should the tenant have used our key for an event of its own, only the count is off: it must not be sent for ever.
+    with suppress(IdempotencyConflict), session.begin_nested():
+        record_usage(session, delivery.tenant_id, usage, source="webhooks", now=now)
 
 
 def _note_failure(session: Session, delivery: WebhookDelivery, answer: Answer, now: datetime) -> None:

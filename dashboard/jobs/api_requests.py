@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
-from dashboard.billing.api_requests import ApiRequest, record_api_requests, tenants_of_requests
-from dashboard.integrations.spool import Segment, list_files, taken
+from dashboard.billing.api_requests import ApiRequest, count_lines, record_api_requests
+from dashboard.integrations.spool import list_files, taken
 from dashboard.wiring import unit_of_work, wiring
 
 log = structlog.get_logger()
@@ -32,17 +33,16 @@ def _record_file(path: Path) -> int:
     with taken(path) as segment:
         if segment is None:
             return 0
-        requests = [ApiRequest.from_line(line) for line in segment.lines]
-        for tenant_id, theirs in tenants_of_requests(requests).items():
-            _record(tenant_id, theirs, segment)
-        return len(requests)
+        for tenant_id, requests in count_lines(segment.lines).items():
+            _record(tenant_id, requests, segment.id)
+        return len(segment.lines)
 
 
-def _record(tenant_id: int, requests: list[ApiRequest], segment: Segment) -> None:
+def _record(tenant_id: int, requests: Mapping[ApiRequest, int], segment_id: str) -> None:
     with unit_of_work() as session:
-        record_api_requests(session, tenant_id, requests, segment.id, wiring().clock.now())
+        record_api_requests(session, tenant_id, requests, segment_id, wiring().clock.now())
 
 
 def record_request_now(request: ApiRequest, request_id: str) -> None:
     """Record one request by itself: the way out when the spool cannot be written. `request_id` is unique."""
-    _record(request.tenant_id, [request], Segment(request_id, []))
+    _record(request.tenant_id, {request: 1}, request_id)

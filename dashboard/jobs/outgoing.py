@@ -51,10 +51,18 @@ def send_due_webhooks() -> None:
     with ThreadPoolExecutor(len(claimed)) as pool:
         requests = {pool.submit(_send, parts.webhooks, each): each for each in claimed}
         for request in as_completed(requests):
-            with unit_of_work() as session:
-                settle_delivery(session, requests[request], request.result(), parts.clock.now())
+            _settle(requests[request], request.result())
     log.info("webhooks sent", deliveries=len(claimed))
     enqueue_due_webhooks()
+
+
+def _settle(claimed: ClaimedDelivery, answer: Answer) -> None:
+    """One that cannot be settled keeps no other from it; it is sent again when its lease ends."""
+    try:
+        with unit_of_work() as session:
+            settle_delivery(session, claimed, answer, wiring().clock.now())
+    except Exception:
+        log.exception("webhook could not be settled", tenant=claimed.tenant_id, delivery=claimed.id)
 
 
 def _send(sender: WebhookSender, claimed: ClaimedDelivery) -> Answer:
@@ -66,11 +74,14 @@ def _send(sender: WebhookSender, claimed: ClaimedDelivery) -> Answer:
 
 
 def announce_usage_thresholds() -> None:
-    """Announce what tenants with new usage have reached, a transaction for each."""
+    """Announce what tenants with new usage have reached, a transaction for each; one that fails stops no other."""
     clock = wiring().clock
     with unit_of_work() as session:
         tenants = usage_alerts.list_changed_tenants(session)
     for tenant_id in tenants:
-        with unit_of_work() as session:
-            usage_alerts.announce_thresholds(session, tenant_id, clock.now())
+        try:
+            with unit_of_work() as session:
+                usage_alerts.announce_thresholds(session, tenant_id, clock.now())
+        except Exception:
+            log.exception("usage thresholds could not be looked at", tenant=tenant_id)
     enqueue_due_webhooks()

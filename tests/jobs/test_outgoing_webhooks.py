@@ -16,10 +16,11 @@ from dashboard.billing import webhook_log
 from dashboard.billing.outgoing_webhooks import PAUSES, announce
 from dashboard.billing.webhook_endpoints import EVENT_TYPES, create_endpoint, delete_endpoint
 from dashboard.database import db
-from dashboard.jobs.outgoing import send_due_webhooks
+from dashboard.jobs.outgoing import announce_usage_thresholds, send_due_webhooks
 from dashboard.jobs.schedule import sweep
-from dashboard.models import UsageEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from dashboard.models import Tenant, UsageEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from dashboard.wiring import now, unit_of_work, wiring
+from tests.factories import record
 from tests.platform import buy, deliver_webhooks, log_in, new_tenant, set_up_stripe, work_off
 from tests.receiver import Receiver, receiving
 from tests.sandbox_server import SandboxServer, wait_until
@@ -230,6 +231,29 @@ def test_what_a_killed_worker_held_is_sent_when_its_lease_ends(tenant_id: int, r
     sweep()
     work_off()
     assert only_delivery().state == "delivered"
+
+
+def test_a_key_of_ours_that_the_tenant_used_does_not_send_for_ever(tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver)
+    tell(tenant_id)
+    with unit_of_work() as session:
+        tenant = session.get_one(Tenant, tenant_id)
+        record(session, tenant, now=now(), idempotency_key=f"webhook:{only_delivery().id}")
+    for _ in range(2):
+        send_due_webhooks()
+    assert (only_delivery().state, len(receiver.received)) == ("delivered", 1)
+
+
+def test_what_is_announced_by_usage_is_sent(app: Flask, tenant_id: int, receiver: Receiver) -> None:
+    set_up_stripe()
+    add_endpoint(tenant_id, receiver)
+    with unit_of_work() as session:
+        record(session, session.get_one(Tenant, tenant_id), now=now(), quantity=20)
+    for _ in range(2):
+        announce_usage_thresholds()
+        work_off()
+    told = [json.loads(each.body)["data"] for each in receiver.received]
+    assert sorted((each["percent"], each["used"], each["included"]) for each in told) == [(80, 20, 20), (100, 20, 20)]
 
 
 def test_a_dead_endpoint_holds_back_only_itself(tenant_id: int, receiver: Receiver) -> None:
