@@ -16,6 +16,7 @@ from dashboard.billing.errors import InvalidInput
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.jobs.metering import start_sync
+from dashboard.jobs.storage import measure_storage
 from dashboard.models import Role, Tenant, User
 from dashboard.wiring import now, unit_of_work, wiring
 
@@ -128,3 +129,9 @@ def usage_verify() -> None:
         )
     click.echo(f"{len(differences)} differences")
     sys.exit(1 if differences else 0)
+
+
+@usage_commands.command("measure-storage")
+def usage_measure_storage() -> None:
+    """Take today's (UTC) storage reading of every tenant that has none; the schedule does so by itself."""
+    click.echo(f"{measure_storage(now())} tenants measured")

@@ -21,6 +21,7 @@ from dashboard.database import db
 from dashboard.integrations.stripe.client import build_client
 from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.twilio.gateway import TwilioGateway
+from dashboard.integrations.webhook_sender import WebhookSender
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Wiring:
     stripe_client: StripeClient
     billing: BillingProvider
     texts: TextProvider
+    webhooks: WebhookSender
 
 
 def wire(app: Flask, settings: Settings) -> Wiring:
@@ -47,6 +49,7 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         stripe_client=client,
         billing=StripeGateway(client),
         texts=TwilioGateway(settings),
+        webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
     )
     app.extensions["countinghouse"] = wiring
     return wiring

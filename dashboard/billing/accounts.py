@@ -86,18 +86,16 @@ def create_api_key(session: Session, tenant_id: int, name: str, now: datetime) -
     return key
 
 
-def tenant_id_of_key(session: Session, key: str) -> int | None:
-    """The tenant a key belongs to, or None for one that is malformed, unknown or revoked."""
+def find_api_key(session: Session, key: str) -> ApiKey | None:
+    """The key that was sent, or None for one that is malformed, unknown or revoked."""
     form = KEY.match(key)
     if form is None:
         return None
-    tenant_id = int(form.group(1))
-    found = session.scalars(
-        select(ApiKey.id).where(
-            ApiKey.tenant_id == tenant_id, ApiKey.key_hash == _digest(key), ApiKey.revoked_at.is_(None)
+    return session.scalars(
+        select(ApiKey).where(
+            ApiKey.tenant_id == int(form.group(1)), ApiKey.key_hash == _digest(key), ApiKey.revoked_at.is_(None)
         )
     ).first()
-    return tenant_id if found is not None else None
 
 
 def authenticate(session: Session, email: str, password: str) -> User | None:

@@ -98,6 +98,7 @@ class InvoiceFacts:
     due_at: datetime | None
     finalized_at: datetime | None
     paid_at: datetime | None
+    payment_attempts: int
     lines: tuple[InvoiceLineFacts, ...]
 
 

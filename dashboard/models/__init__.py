@@ -4,7 +4,15 @@ from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
 from dashboard.models.catalog import CatalogMeter, CatalogPrice
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
+from dashboard.models.outgoing_webhook import (
+    DeliveryState,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookMessage,
+)
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
+from dashboard.models.reading import StorageReading, UsageAlertLook
 from dashboard.models.stripe_event import StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage, TextState
@@ -15,12 +23,14 @@ __all__ = [
     "BillingPeriod",
     "CatalogMeter",
     "CatalogPrice",
+    "DeliveryState",
     "Invoice",
     "InvoiceLine",
     "Membership",
     "MeterEvent",
     "MeterEventState",
     "Role",
+    "StorageReading",
     "StripeEvent",
     "StripeEventState",
     "Subscription",
@@ -29,10 +39,15 @@ __all__ = [
     "Tenant",
     "TextMessage",
     "TextState",
+    "UsageAlertLook",
     "UsageBudget",
     "UsageCap",
     "UsageEvent",
     "UsageReservation",
     "UsageRollup",
     "User",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]

@@ -8,17 +8,19 @@ from flask import abort, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-from dashboard.billing.accounts import tenant_id_of_key
+from dashboard.billing.accounts import find_api_key
+from dashboard.web.api.request_counter import count_api_request
 from dashboard.wiring import session
 
 
 def require_key() -> None:
-    """Put the key's tenant where the view finds it, or stop with 401."""
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    tenant_id = tenant_id_of_key(session(), key.strip()) if scheme.lower() == "bearer" else None
-    if tenant_id is None:
+    """Put the key's tenant and name where the view finds them and count the call, or stop with 401."""
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    key = find_api_key(session(), sent.strip()) if scheme.lower() == "bearer" else None
+    if key is None:
         raise Unauthorized("Send your key as: Authorization: Bearer ch_…", www_authenticate=WWWAuthenticate("bearer"))
-    g.tenant_id = tenant_id
+    g.tenant_id, g.key_name = key.tenant_id, key.name
+    count_api_request(key)
 
 
 def json_body() -> object:

@@ -31,4 +31,4 @@ def require_buyer() -> None:
         abort(403, "Only an owner or admin of this account can do that.")
 
 
-from dashboard.web.tenant import invoices, plans, usage  # noqa: E402, F401 (they add their views)
+from dashboard.web.tenant import invoices, plans, usage, webhooks  # noqa: E402, F401 (they add their views)
