@@ -111,18 +111,16 @@ def _metadata(value: object) -> dict[str, Any]:
         raise ValueError("metadata must be Unicode text without NUL characters")
     if len(written.encode()) > MAX_METADATA_BYTES:
         raise ValueError(f"metadata must be at most {MAX_METADATA_BYTES} bytes")
-    if _depth(given) > MAX_DEPTH:
+    if _is_deeper(given, MAX_DEPTH):
         raise ValueError(f"metadata must be nested at most {MAX_DEPTH} levels deep")
     return given
 
 
-def _depth(value: object) -> int:
-    """How deep mappings and lists stand in each other. Called after `json.dumps`, which refuses endless ones."""
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether mappings and lists stand in each other more than `levels` deep."""
     if isinstance(value, Mapping):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list | tuple):
-        return 1 + max(map(_depth, value), default=0)
-    return 0
+        value = list(value.values())
+    return isinstance(value, list | tuple) and (levels == 0 or any(_is_deeper(each, levels - 1) for each in value))
 
 
 def _is_storable(text: str) -> bool:

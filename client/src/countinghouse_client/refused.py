@@ -77,7 +77,7 @@ class RefusedFile:
                 refusal = Refused(**json.loads(line))
             except (ValueError, TypeError):
                 continue  # cut short by a crash; its event was not acknowledged and comes again
-            found[refusal.key or line] = refusal
+            found[json.dumps(refusal.event)] = refusal
         return list(found.values())
 
     def _size(self) -> int:

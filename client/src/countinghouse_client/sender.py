@@ -58,7 +58,7 @@ class Sender:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        looked = -ADOPT_EVERY
+        looked = time.monotonic()
         while not self._stop.is_set():
             try:
                 if time.monotonic() - looked >= ADOPT_EVERY:

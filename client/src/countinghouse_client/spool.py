@@ -18,6 +18,7 @@ class Spool:
         self.refused = RefusedFile(self._folder / "refused.jsonl")
         self._own = Journal.create(self._folder)
         self._adopted: list[Journal] = []
+        self.adopt()
 
     def append(self, line: bytes) -> None:
         """Take one event; `SpoolFull` when it does not fit. What others left and what was refused takes room too."""
@@ -30,7 +31,7 @@ class Spool:
         return self._own.events + sum(journal.events for journal in self._adopted)
 
     def adopt(self) -> None:
-        """Take over what dead processes left. Called by the sender only."""
+        """Take over what dead processes left. After the start only the sender calls it."""
         held = {journal.folder for journal in (self._own, *self._adopted)}
         for folder in sorted(self._folder.iterdir()):
             if folder.is_dir() and not folder.name.startswith(".") and folder not in held:
