@@ -90,10 +90,11 @@ class SilentServer(Listener):
 
 
 class CannedServer(Listener):
-    """Gives the answers it was told to, the last one for ever, and keeps the bodies it got."""
+    """Gives the answers it was told to, the last one for ever, and keeps what it got."""
 
     def __init__(self, *answers: bytes) -> None:
         self.answers = list(answers)
+        self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
         super().__init__()
 
@@ -101,6 +102,7 @@ class CannedServer(Listener):
         """One request, one answer."""
         head, body = read_message(connection)
         if head:
+            self.heads.append(head)
             self.bodies.append(body)
             connection.sendall(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
 

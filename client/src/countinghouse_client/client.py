@@ -186,7 +186,12 @@ class Countinghouse:
     def _record_done(self, event: Tracked) -> None:
         try:
             self.record(
-                event.usage_type, event.quantity, user=event.user, resource=event.resource, metadata=event.metadata
+                event.usage_type,
+                event.quantity,
+                user=event.user,
+                resource=event.resource,
+                metadata=event.metadata,
+                occurred_at=event.occurred_at,
             )
         except SpoolFull as full:
             log.error("countinghouse: not reported, %s: %r", full, event)  # noqa: TRY400 (the event is what matters)

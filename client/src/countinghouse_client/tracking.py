@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -22,6 +23,7 @@ class Tracked:
     user: str | None
     resource: tuple[str, str] | None
     metadata: dict[str, Any]
+    occurred_at: datetime | None = None  # the end of the block, unless set
 
 
 class Tracker:
