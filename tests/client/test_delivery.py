@@ -60,7 +60,7 @@ def test_an_answer_lost_after_the_commit_counts_once(make_client: MakeClient, se
         keys = [client.record(EVENT) for _ in range(5)]
         assert client.flush(UNTIL)
     assert line.losses == 0
-    assert [event.idempotency_key for event in ledger.events()] == keys
+    assert sorted(ledger.keys()) == sorted(keys)
     assert ledger.counted() == 5
     assert (client.stats().sent, client.stats().duplicates) == (0, 5)
 

@@ -103,7 +103,7 @@ def _metadata(value: object) -> dict[str, Any]:
         raise ValueError("metadata must be a mapping")  # noqa: TRY004 (one kind of error for all bad input)
     given = dict(value)
     try:
-        written = json.dumps(given, ensure_ascii=False, allow_nan=False)
+        written = json.dumps(given, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"metadata must be a JSON object of finite numbers: {error}") from None
     # In written JSON a NUL shows as its escape.
