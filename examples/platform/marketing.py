@@ -19,7 +19,7 @@ def launch_campaign(actor: Actor, fields: Fields) -> dict[str, Any]:
         occurred_at=actor.at,
     )
     for to in audience:
-        actor.tenant.phones.send_text(to, text, user=actor.user, metadata={"campaign": campaign})
+        actor.tenant.phones.send_text(to, text, user=actor.user, metadata={"campaign": name, "campaign_id": campaign})
     return {"campaign": campaign, "texts": len(audience)}
 
 

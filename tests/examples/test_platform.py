@@ -141,7 +141,7 @@ def test_a_campaign_texts_its_audience(platform: Platform) -> None:
     assert sorted(event.usage_type for event in ledger.events()) == ["CAMPAIGN_LAUNCHED", "SMS_SENT", "SMS_SENT"]
     with unit_of_work() as session:
         texts = session.scalars(select(TextMessage)).all()
-        assert {text.details["campaign"] for text in texts} == {campaign["campaign"]}
+        assert {text.details["campaign_id"] for text in texts} == {campaign["campaign"]}
 
 
 def test_a_call_is_asked_for_as_the_api_takes_it(stack: Stack, app: Flask, tmp_path: Path) -> None:
