@@ -5,7 +5,7 @@ People are named by the header `Platform-User`: a stand-in for the login that a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -43,6 +43,9 @@ def create_app(config: Config | None = None) -> Flask:
     app.extensions["tenants"] = tenants
     app.register_blueprint(webhooks.blueprint)
 
+    def _known(name: str) -> Tenant:
+        return tenants.get(name) or abort(404)
+
     @app.get("/health")
     def health() -> ResponseReturnValue:
         return {name: tenant.usage.stats().waiting for name, tenant in tenants.items()}
@@ -50,13 +53,14 @@ def create_app(config: Config | None = None) -> Flask:
     @app.post("/<tenant>/actions/<name>")
     def act(tenant: str, name: str) -> ResponseReturnValue:
         """One action, its fields as a JSON object."""
-        return jsonify(_act(tenants, tenant, {**_body(dict), "action": name}, config)), 201
+        return jsonify(_act(_known(tenant), {**_body(dict), "action": name}, config)), 201
 
     @app.post("/<tenant>/actions")
     def act_often(tenant: str) -> ResponseReturnValue:
         """A list of actions, in order; with `?wait`, answered once Countinghouse has everything that was reported."""
-        results = [_act(tenants, tenant, action, config) for action in _body(list)]
-        if "wait" in request.args and not tenants[tenant].usage.flush(PATIENCE):
+        known = _known(tenant)
+        results = [_act(known, action, config) for action in _body(list)]
+        if "wait" in request.args and not known.usage.flush(PATIENCE):
             abort(504, "Countinghouse has not taken everything yet; it waits in the spool.")
         return jsonify(results), 201
 
@@ -76,15 +80,14 @@ def create_app(config: Config | None = None) -> Flask:
     return app
 
 
-def _act(tenants: Mapping[str, Tenant], tenant: str, given: Any, config: Config) -> dict[str, Any]:
-    if tenant not in tenants:
-        abort(404)
-    if not isinstance(given, dict) or given.get("action") not in ACTIONS:
+def _act(tenant: Tenant, given: Any, config: Config) -> dict[str, Any]:
+    fields = Fields(given if isinstance(given, dict) else {})
+    action = ACTIONS.get(fields.text("action"))
+    if action is None:
         raise BadField(f"action must be one of {', '.join(ACTIONS)}")
-    fields = Fields(given)
     user = fields.text("user", request.headers.get("Platform-User"))
     at = given.get("at", request.headers.get("Action-Time"))
-    return ACTIONS[given["action"]](Actor(tenants[tenant], user, _moment(at, config)), fields)
+    return action(Actor(tenant, user, _moment(at, config)), fields)
 
 
 def _moment(at: object, config: Config) -> datetime | None:
@@ -93,9 +96,12 @@ def _moment(at: object, config: Config) -> datetime | None:
     if not config.accepts_action_time:
         raise BadField("at is only taken where accepts_action_time is set")
     try:
-        return datetime.fromisoformat(str(at))
+        moment = datetime.fromisoformat(str(at))
     except ValueError:
-        raise BadField("at must be an ISO 8601 time") from None
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise BadField("at must be an ISO 8601 time with an offset")
+    return moment
 
 
 def _body(kind: type[Any]) -> Any:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from countinghouse_client import SpoolFull
+from countinghouse_client import SpoolFull, sender
 from countinghouse_client.journal import SEGMENT_BYTES
 
 from tests.client import caller, ledger
@@ -69,6 +69,18 @@ def test_a_killed_process_loses_no_event_that_was_taken(
     assert keys <= ledger.keys()
     assert ledger.counted() == len(ledger.keys()) <= len(keys) + 1
     wait_until(lambda: len(list(spool.glob("*/*/lock"))) == 1, "what the dead process left to be removed")
+
+
+def test_a_living_client_sends_what_a_dead_process_left(
+    make_client: MakeClient, server: AppServer, key: str, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "ADOPT_EVERY", 0.05)  # seconds instead of half a minute
+    server.stop()
+    living = make_client()
+    keys = Caller("stream", server, key, spool).killed_after(10)
+    server.start()
+    wait_until(lambda: keys <= ledger.keys(), "the living client to adopt")
+    assert living.stats().sent >= len(keys)
 
 
 def test_a_line_that_a_crash_cut_short_is_left_out(

@@ -195,11 +195,13 @@ def test_actions_go_on_while_countinghouse_is_down_and_arrive_later(platform: Pl
         ({"action": "reply", "conversation": "c-1"}, "prompt"),
         ({"action": "import-contacts", "csv": "phone\n+1"}, "csv"),
         ({"action": "speak", "text": "Hi", "at": "yesterday"}, "at"),
+        ({"action": "speak", "text": "Hi", "at": "2026-06-01T09:30:00"}, "at"),
+        ({"action": ["speak"]}, "action"),
     ],
 )
 def test_a_bad_action_is_told_and_reports_nothing(platform: Platform, action: dict[str, Any], named: str) -> None:
     answer = platform.post("actions?wait=1", [action])
-    assert answer.status_code == 422
+    assert answer.status_code == 422, answer.text
     assert answer.json()["error"].startswith(named)
     assert ledger.events() == []
 

@@ -131,15 +131,19 @@ class Journal:
         """Let go of the folder: it is removed when nothing waits in it, else the next process adopts it."""
         with self._guard:
             if not self.events:
-                # The lock last: a crash in between leaves a folder that can be adopted.
-                for file in sorted(self.folder.iterdir(), key=lambda file: file.name == "lock"):
-                    file.unlink()
-                self.folder.rmdir()
+                with contextlib.suppress(OSError):  # an empty folder that stays does no harm
+                    self._remove()
             self._close_files()
 
     def abandon(self) -> None:
         """In a forked child: close our copies of the parent's files, so that its death frees the lock."""
         self._close_files()
+
+    def _remove(self) -> None:
+        """Remove the folder; the lock last, so that a crash in between leaves one that can be adopted."""
+        for file in sorted(self.folder.iterdir(), key=lambda file: file.name == "lock"):
+            file.unlink()
+        self.folder.rmdir()
 
     def _close_files(self) -> None:
         self._retire()

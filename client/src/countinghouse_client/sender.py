@@ -65,10 +65,10 @@ class Sender:
                     looked = time.monotonic()
                     self._spool.adopt()
                 self._step()
-            except Exception:
+            except Exception as error:
                 # A full disk under our notes, say. Nothing is acknowledged by it, so nothing is lost by waiting.
-                log.exception("countinghouse: the sender stumbled and goes on")
-                self._stop.wait(FIRST_PAUSE)
+                self._complain(logging.ERROR, f"the sender stumbled: {error!r}", error)
+                self._pause(0)
         self._transport.close()
 
     def _step(self) -> None:
@@ -121,11 +121,11 @@ class Sender:
             self.trouble, self._failures, self._complained = None, 0, -COMPLAIN_EVERY
         return answer
 
-    def _complain(self, level: int, trouble: str) -> None:
+    def _complain(self, level: int, trouble: str, error: Exception | None = None) -> None:
         self.trouble = trouble
         if time.monotonic() - self._complained >= COMPLAIN_EVERY:
             self._complained = time.monotonic()
-            log.log(level, "countinghouse: %s (%d events wait)", trouble, self._spool.events)
+            log.log(level, "countinghouse: %s (%d events wait)", trouble, self._spool.events, exc_info=error)
 
     def _settle(self, journal: Journal, part: list[bytes], answer: Answer) -> None:
         entries = answer.content["events"]
