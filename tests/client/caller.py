@@ -36,6 +36,15 @@ def fork(client: Client) -> None:
         sys.exit("the child could not send")
 
 
+def imports(client: Client) -> None:
+    """Send, and print the modules that were imported for it."""
+    known = set(sys.modules)
+    client.record(EVENT)
+    client.flush(30)
+    for name in set(sys.modules) - known:
+        os.write(1, f"{name}\n".encode())
+
+
 def leave(client: Client) -> None:
     """Report and end without a word to the client."""
     report(client, 0)
@@ -59,5 +68,11 @@ def report(client: Client, n: int) -> None:
 
 if __name__ == "__main__":
     mode, base, api_key, spool = sys.argv[1:]
-    modes: dict[str, Callable[[Client], None]] = {"stream": stream, "fork": fork, "leave": leave, "fill": fill_disk}
-    modes[mode](Countinghouse(base, api_key, spool=spool, linger=0.001))
+    modes: dict[str, Callable[[Client], None]] = {
+        "stream": stream,
+        "fork": fork,
+        "imports": imports,
+        "leave": leave,
+        "fill": fill_disk,
+    }
+    modes[mode](Countinghouse(base, api_key, spool=spool, linger=0.001, exit_timeout=60))

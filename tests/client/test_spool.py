@@ -80,6 +80,7 @@ def test_a_living_client_sends_what_a_dead_process_left(
     keys = Caller("stream", server, key, spool).killed_after(10)
     server.start()
     wait_until(lambda: keys <= ledger.keys(), "the living client to adopt")
+    assert living.flush(UNTIL)
     assert living.stats().sent >= len(keys)
 
 
@@ -192,6 +193,12 @@ def test_a_forked_child_reports_on_its_own(server: AppServer, key: str, spool: P
     assert len(set(keys)) == 7
     assert ledger.keys() == set(keys)
     assert ledger.counted() == 7
+
+
+def test_sending_imports_nothing(server: AppServer, key: str, spool: Path) -> None:
+    """An import that is under way in the sender's thread during a fork stays locked in the child for ever."""
+    assert Caller("imports", server, key, spool).ended() == []
+    assert ledger.counted() == 1
 
 
 def test_a_process_that_ends_sends_its_last_events(server: AppServer, key: str, spool: Path) -> None:

@@ -24,7 +24,7 @@ from countinghouse_client.transport import Transport
 
 log = logging.getLogger("countinghouse_client")
 KEY = re.compile(r"ch_([1-9][0-9]*)_[A-Za-z0-9_-]+")
-AT_EXIT = 2.0  # seconds a process that ends waits for its last events; what then still waits is the next one's
+GRACE = 2.0  # seconds the sender has to put down what it is doing
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,12 @@ class Countinghouse:
         batch_size: int = 1_000,
         linger: float = 0.2,
         timeout: float = 10.0,
+        exit_timeout: float = 2.0,
     ) -> None:
         """`spool` is a folder on a local disk; any number of processes and tenants of one Countinghouse may share it.
 
         `linger` (seconds) is how long an event waits for company. `timeout` (seconds) is for connecting and reading.
+        `exit_timeout` (seconds) is how long a process that ends waits for its last events; the next one sends the rest.
 
         Raises `ValueError` that names the argument, `OSError` if the folder cannot be made.
         """
@@ -85,7 +87,7 @@ class Countinghouse:
         self._guard = Lock()
         self._engine: _Engine | None = self._open()
         _after_fork(self)
-        atexit.register(self.close, AT_EXIT)
+        atexit.register(self.close, exit_timeout)
 
     def record(
         self,
@@ -173,7 +175,7 @@ class Countinghouse:
             return engine is None or engine.spool.events == 0
         is_empty = engine.sender.drain(timeout)
         # With the thread inside a request, its journal stays locked until the process ends.
-        if engine.sender.stop(timeout if is_empty else AT_EXIT):
+        if engine.sender.stop(GRACE):
             engine.spool.close()
         return is_empty
 

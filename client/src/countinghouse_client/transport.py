@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import time
@@ -12,6 +13,10 @@ from enum import Enum, auto
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 from urllib.parse import urlsplit
+
+# The first connection would import this codec. A fork during an import leaves its lock held in the child for ever, and
+# the child's sender would wait for it: so the sender's thread must not import anything.
+codecs.lookup("idna")
 
 PATH = "/api/billing/usage/events?atomic=false"
 MAX_RETRY_AFTER = 3_600.0  # seconds; a longer one is an error of whoever sent it
