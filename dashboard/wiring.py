@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from stripe import StripeClient
 
 from dashboard.billing.plans import INTERVALS, PLANS, PricePins
-from dashboard.billing.ports import BillingProvider, TextProvider
+from dashboard.billing.ports import BillingProvider, TelephonyProvider
 from dashboard.billing.usage_types import METERED
 from dashboard.clock import Clock
 from dashboard.config import Settings
@@ -33,7 +33,7 @@ class Wiring:
     pins: PricePins
     stripe_client: StripeClient
     billing: BillingProvider
-    texts: TextProvider
+    telephony: TelephonyProvider
 
 
 def wire(app: Flask, settings: Settings) -> Wiring:
@@ -46,7 +46,7 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         pins=read_pins(settings),
         stripe_client=client,
         billing=StripeGateway(client),
-        texts=TwilioGateway(settings),
+        telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring
     return wiring

@@ -7,6 +7,7 @@ from rq.cron import CronScheduler
 from dashboard.billing import sync_runs, webhook_inbox
 from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.queues import METERING, WEBHOOKS, enqueue
+from dashboard.jobs.telephony import settle_telephony
 from dashboard.jobs.webhooks import process_stripe_event
 from dashboard.wiring import unit_of_work, wiring
 
@@ -14,6 +15,7 @@ from dashboard.wiring import unit_of_work, wiring
 def register(scheduler: CronScheduler) -> None:
     """Every entry of the schedule, on one screen."""
     scheduler.register(sweep, WEBHOOKS, interval=15, result_ttl=0)
+    scheduler.register(settle_telephony, WEBHOOKS, interval=600, job_timeout=600, result_ttl=0)
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
 

@@ -28,9 +28,9 @@ def segments_recorded() -> int:
 TOKEN = "token-of-the-tests"
 
 
-def callback(client: FlaskClient, message: TextMessage, sid: str, status: str, token: str = TOKEN) -> int:
+def callback(client: FlaskClient, message: TextMessage, sid: str, status: str, token: str = TOKEN, **more: str) -> int:
     path = f"/api/twilio/status/{message.tenant_id}/{message.id}"
-    form = {"MessageSid": sid, "MessageStatus": status, "AccountSid": "AC" + "1" * 32}
+    form = {"MessageSid": sid, "MessageStatus": status, "To": message.to_number, "From": message.from_number, **more}
     signature = RequestValidator(token).compute_signature(f"http://127.0.0.1:5000{path}", form)
     return client.post(path, data=form, headers={"X-Twilio-Signature": signature}).status_code
 
@@ -116,7 +116,7 @@ def test_a_callback_that_twilio_did_not_sign_is_refused(client: FlaskClient) -> 
     _, key = new_tenant()
     sid = client.post(URL, json=TEXT, headers=bearer(key)).json["sid"]
     message = db.session.scalars(select(TextMessage)).one()
-    assert callback(client, message, sid, "failed", token="another token") == 400
+    assert callback(client, message, sid, "failed", token="another token") == 403
     assert callback(client, message, "SM" + "0" * 32, "failed") == 404
     db.session.refresh(message)
     assert message.delivery_status == "queued"
