@@ -127,11 +127,13 @@ def receive_call(session: Session, tenant_id: int, told: CallTold, now: datetime
     _note_status(session, call, told.status, told.duration, told.happened_at, now)
 
 
-def list_unsettled_calls(session: Session, before: datetime, *, limit: int = 100) -> list[tuple[int, int, str]]:
-    """(tenant, call, SID) of calls that began before `before` and of whose end we have not heard."""
+def list_unsettled_calls(
+    session: Session, start: datetime, stop: datetime, *, limit: int = 100
+) -> list[tuple[int, int, str]]:
+    """(tenant, call, SID) of calls that began in `[start, stop)` and of whose end we have not heard."""
     rows = session.execute(
         select(Call.tenant_id, Call.id, Call.sid)
-        .where(Call.sid.is_not(None), Call.ended_at.is_(None), Call.requested_at < before)
+        .where(Call.sid.is_not(None), Call.ended_at.is_(None), Call.requested_at >= start, Call.requested_at < stop)
         .order_by(Call.requested_at)
         .limit(limit)
     )

@@ -26,7 +26,7 @@ from dashboard.billing.segments import estimate_segments
 from dashboard.billing.text_requests import TextRequest
 from dashboard.billing.usage import record_usage
 from dashboard.billing.usage_input import UsageInput, parse_usage
-from dashboard.models import OutgoingState, TextMessage
+from dashboard.models import OutgoingState, TextMessage, UsageEvent
 from dashboard.models.text_message import UNSETTLED
 
 NOT_BILLED = frozenset({"canceled", "failed"})
@@ -112,14 +112,16 @@ def note_delivery(session: Session, tenant_id: int, message_id: int, told: TextT
     return message.state == OutgoingState.ACCEPTED
 
 
-def list_unsettled_texts(session: Session, before: datetime, *, limit: int = 100) -> list[tuple[int, int, str]]:
-    """(tenant, message, SID) of texts asked for before `before` that Twilio is to be asked about.
+def list_unsettled_texts(
+    session: Session, start: datetime, stop: datetime, *, limit: int = 100
+) -> list[tuple[int, int, str]]:
+    """(tenant, message, SID) of texts asked for in `[start, stop)` that Twilio is to be asked about.
 
     They were heard of by callback and could not be recorded, or no callback told whether they ever left Twilio.
     """
     rows = session.execute(
         select(TextMessage.tenant_id, TextMessage.id, TextMessage.sid)
-        .where(text(UNSETTLED), TextMessage.requested_at < before)
+        .where(text(UNSETTLED), TextMessage.requested_at >= start, TextMessage.requested_at < stop)
         .order_by(TextMessage.requested_at)
         .limit(limit)
     )
@@ -149,8 +151,11 @@ def _rank(status: str | None) -> int:
 
 
 def _take_back(session: Session, message: TextMessage, now: datetime) -> None:
-    # The original is known: recording it again only tells its ledger id.
-    original = record_usage(session, message.tenant_id, _usage_of(message, now), source="twilio", now=now)
+    original_id = session.scalars(
+        select(UsageEvent.id).where(
+            UsageEvent.tenant_id == message.tenant_id, UsageEvent.idempotency_key == f"sms:{message.sid}"
+        )
+    ).one()
     correction = parse_usage(
         {
             "usage_type": "SMS_SENT",
@@ -160,7 +165,7 @@ def _take_back(session: Session, message: TextMessage, now: datetime) -> None:
             "resource_type": "message",
             "resource_id": message.sid,
             "metadata": {**_about(message), "status": message.delivery_status, "error": message.error},
-            "corrects_id": original.id,
+            "corrects_id": original_id,
         },
         now,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import structlog
 
 from dashboard.billing.calls import accept_call, list_unsettled_calls
-from dashboard.billing.errors import NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.texts import accept_text, list_unsettled_texts
 from dashboard.wiring import unit_of_work, wiring
@@ -15,35 +16,34 @@ from dashboard.wiring import unit_of_work, wiring
 log = structlog.get_logger()
 # Callbacks come within seconds of what they tell; a call may well go on for so long.
 PATIENCE = timedelta(minutes=10)
+# What Twilio cannot tell after a week it will not tell any more; it must not crowd out the others for ever.
+OLDEST = timedelta(days=7)
 
 
 def settle_telephony() -> None:
     """Ask about each of them; no transaction is open meanwhile, and one that cannot be settled stops no other."""
     parts = wiring()
-    before = parts.clock.now() - PATIENCE
+    moment = parts.clock.now()
+    span = (moment - OLDEST, moment - PATIENCE)
     with unit_of_work() as session:
-        texts, calls = list_unsettled_texts(session, before), list_unsettled_calls(session, before)
+        texts, calls = list_unsettled_texts(session, *span), list_unsettled_calls(session, *span)
     for tenant_id, message_id, sid in texts:
-        _settle_text(tenant_id, message_id, sid)
+        with _alone(sid):
+            facts = parts.telephony.fetch_text(sid)
+            with unit_of_work() as session:
+                accept_text(session, tenant_id, message_id, facts, parts.clock.now())
     for tenant_id, call_id, sid in calls:
-        _settle_call(tenant_id, call_id, sid)
+        with _alone(sid):
+            call = parts.telephony.fetch_call(sid)
+            with unit_of_work() as session:
+                accept_call(session, tenant_id, call_id, call, parts.clock.now())
 
 
-def _settle_text(tenant_id: int, message_id: int, sid: str) -> None:
-    parts = wiring()
+@contextmanager
+def _alone(sid: str) -> Iterator[None]:
     try:
-        facts = parts.telephony.fetch_text(sid)
-        with unit_of_work() as session:
-            accept_text(session, tenant_id, message_id, facts, parts.clock.now())
-    except (ProviderRefused, ProviderUnavailable, NotFound) as error:
-        log.warning("text is not settled", tenant_id=tenant_id, message_id=message_id, sid=sid, error=str(error))
-
-
-def _settle_call(tenant_id: int, call_id: int, sid: str) -> None:
-    parts = wiring()
-    try:
-        facts = parts.telephony.fetch_call(sid)
-        with unit_of_work() as session:
-            accept_call(session, tenant_id, call_id, facts, parts.clock.now())
-    except (ProviderRefused, ProviderUnavailable, NotFound) as error:
-        log.warning("call is not settled", tenant_id=tenant_id, call_id=call_id, sid=sid, error=str(error))
+        yield
+    except (ProviderRefused, ProviderUnavailable) as error:
+        log.warning("not settled, to be asked again", sid=sid, error=str(error))
+    except Exception:
+        log.exception("not settled", sid=sid)
