@@ -1,9 +1,9 @@
 """Calls, made and received: stored, followed by callbacks, recorded when they have ended.
 
-Twilio bills a call that was answered, by its length. One that ends `busy`, `no-answer`, `failed` or `canceled` has
-no duration and no price (https://www.twilio.com/docs/voice/api/call-resource, `Duration` and `Price`). So usage is
-recorded when Twilio says `completed`: one `CALL_MADE` or `CALL_RECEIVED`, and the whole seconds. It belongs to the
-moment the call ended, because only then is it known: a call over the end of a billing period is in the later one.
+Twilio bills a call that is `completed`, by its length, and none that ends `busy`, `no-answer`, `failed` or `canceled`
+(https://www.twilio.com/help/faq/voice/what-do-the-call-statuses-mean). So usage is recorded when Twilio says
+`completed`: one `CALL_MADE` or `CALL_RECEIVED`, and the whole seconds. It belongs to the moment the call ended, because
+only then is it known: a call over the end of a billing period is in the later one.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ Twilio has no idempotency keys. A crash between its answer and our commit is hea
 address carries our message id: it records the usage under the same key, so it counts once whoever comes first.
 
 What counts is what Twilio bills. A text whose delivery was attempted is billed by segment: `sent`, `delivered` and
-`undelivered` alike. One that ends `failed` (or `canceled`) never left Twilio and its segments are not billed; Twilio
-takes a flat fee for most failed messages, which belongs to the account and is no segment of the tenant's.
-https://help.twilio.com/articles/223181728 (delivery attempts), https://help.twilio.com/articles/27502337507483 (fee).
+`undelivered` alike. One that ends `failed` (or `canceled`) never left Twilio and its segments are not billed
+(https://support.twilio.com/hc/en-us/articles/223181728). Most failed messages cost a flat processing fee for each
+message, not segment (https://support.twilio.com/hc/en-us/articles/27502337507483): the account's, no tenant's usage.
 So a text that fails after it was recorded is taken back by a correction, once.
 """
 

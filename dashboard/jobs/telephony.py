@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from dashboard.billing.calls import accept_call, list_unsettled_calls
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.ports import ProviderUnavailable
 from dashboard.billing.texts import accept_text, list_unsettled_texts
 from dashboard.wiring import unit_of_work, wiring
 
@@ -21,29 +21,43 @@ OLDEST = timedelta(days=7)
 
 
 def settle_telephony() -> None:
-    """Ask about each of them; no transaction is open meanwhile, and one that cannot be settled stops no other."""
+    """Ask about each of them, with no transaction open meanwhile. When Twilio does not answer, the rest waits too."""
     parts = wiring()
     moment = parts.clock.now()
     span = (moment - OLDEST, moment - PATIENCE)
     with unit_of_work() as session:
         texts, calls = list_unsettled_texts(session, *span), list_unsettled_calls(session, *span)
-    for tenant_id, message_id, sid in texts:
-        with _alone(sid):
-            facts = parts.telephony.fetch_text(sid)
-            with unit_of_work() as session:
-                accept_text(session, tenant_id, message_id, facts, parts.clock.now())
-    for tenant_id, call_id, sid in calls:
-        with _alone(sid):
-            call = parts.telephony.fetch_call(sid)
-            with unit_of_work() as session:
-                accept_call(session, tenant_id, call_id, call, parts.clock.now())
+    try:
+        for text in texts:
+            _settle_text(*text)
+        for call in calls:
+            _settle_call(*call)
+    except ProviderUnavailable as error:
+        log.warning("Twilio cannot be asked now", error=str(error))
+
+
+def _settle_text(tenant_id: int, message_id: int, sid: str) -> None:
+    parts = wiring()
+    with _one_of_many(sid):
+        facts = parts.telephony.fetch_text(sid)
+        with unit_of_work() as session:
+            accept_text(session, tenant_id, message_id, facts, parts.clock.now())
+
+
+def _settle_call(tenant_id: int, call_id: int, sid: str) -> None:
+    parts = wiring()
+    with _one_of_many(sid):
+        facts = parts.telephony.fetch_call(sid)
+        with unit_of_work() as session:
+            accept_call(session, tenant_id, call_id, facts, parts.clock.now())
 
 
 @contextmanager
-def _alone(sid: str) -> Iterator[None]:
+def _one_of_many(sid: str) -> Iterator[None]:
+    """One that cannot be settled is logged and stops no other."""
     try:
         yield
-    except (ProviderRefused, ProviderUnavailable) as error:
-        log.warning("not settled, to be asked again", sid=sid, error=str(error))
+    except ProviderUnavailable:
+        raise
     except Exception:
         log.exception("not settled", sid=sid)

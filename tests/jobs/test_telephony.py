@@ -13,7 +13,7 @@ from dashboard.models import Call, TextMessage
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.platform import bearer, new_tenant
 from tests.sandbox_server import SandboxServer, wait_until
-from tests.telephony import only_call, only_text, tell_text, totals
+from tests.telephony import CALL_SID, only_call, only_text, tell_text, totals
 
 
 def age(minutes: int) -> None:
@@ -70,3 +70,28 @@ def test_a_text_heard_of_while_twilio_could_not_be_asked_is_recorded(
     assert totals() == {}
     settle_telephony()
     assert totals() == {"SMS_SENT": 1}
+
+
+def test_one_that_twilio_does_not_know_stops_no_other(client: FlaskClient, sandbox: SandboxServer) -> None:
+    _, key = new_tenant()
+    for to in ("+15551230007", "+15551230042"):
+        client.post("/api/calls", json={"to": to, "message": "Hello"}, headers=bearer(key))
+    wait_until(lambda: sandbox.pending() == 0, "the calls to end")
+    with unit_of_work() as session:
+        session.execute(update(Call).where(Call.to_number == "+15551230007").values(sid=CALL_SID))
+    age(11)
+    settle_telephony()
+    assert totals() == {"CALL_MADE": 1, "CALL_DURATION_SECONDS": 42}
+
+
+def test_while_twilio_cannot_be_asked_the_rest_waits(client: FlaskClient, sandbox: SandboxServer) -> None:
+    _, key = new_tenant()
+    for to in ("+15551230007", "+15551230042"):
+        client.post("/api/calls", json={"to": to, "message": "Hello"}, headers=bearer(key))
+    wait_until(lambda: sandbox.pending() == 0, "the calls to end")
+    age(11)
+    sandbox.fail("GET /2010-04-01", "drop_before")
+    settle_telephony()
+    assert totals() == {}
+    settle_telephony()
+    assert totals() == {"CALL_MADE": 2, "CALL_DURATION_SECONDS": 49}

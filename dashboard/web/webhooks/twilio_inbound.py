@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import structlog
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest
 
@@ -9,6 +10,7 @@ from dashboard.billing.inbound import Inbound, receive
 from dashboard.web.webhooks.twilio_request import ADDRESS, CALL_SID, MESSAGE_SID, STATUS, TwilioRequest, verified
 from dashboard.wiring import now, session
 
+log = structlog.get_logger()
 blueprint = Blueprint("twilio_inbound", __name__, url_prefix="/api/twilio")
 
 NO_ANSWER = "<Response/>"
@@ -33,8 +35,7 @@ def sms() -> Response:
         quantity=max(post.whole("NumSegments") or 1, 1),
         happened_at=now(),
     )
-    receive(session(), told, now())
-    session().commit()
+    _take_in(told)
     return _twiml(NO_ANSWER)
 
 
@@ -65,8 +66,14 @@ def _receive_call(post: TwilioRequest) -> None:
         quantity=post.whole("CallDuration"),
         happened_at=post.moment(),
     )
-    receive(session(), told, now())
+    _take_in(told)
+
+
+def _take_in(told: Inbound) -> None:
+    tenant_id = receive(session(), told, now())
     session().commit()
+    if tenant_id is None:
+        log.warning("kept for a number nobody has: flask accounts assign-number", number=told.to, sid=told.sid)
 
 
 def _twiml(document: str) -> Response:
