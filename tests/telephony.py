@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from twilio.request_validator import RequestValidator
+from twilio.rest import Client
 from werkzeug.test import TestResponse
 
 from dashboard.database import db
 from dashboard.models import Call, TextMessage, UsageEvent
+from dashboard.wiring import wiring
 from tests.sandbox.conftest import Receiver
 
 ACCOUNT, TOKEN = "AC" + "1" * 32, "token-of-the-tests"
@@ -72,6 +74,13 @@ def pass_on(receiver: Receiver, client: FlaskClient) -> list[int]:
         parts = urlsplit(path)
         answers.append(client.post(parts.path, data=body, headers=kept, query_string=parts.query).status_code)
     return answers
+
+
+def twilio() -> Client:
+    """Twilio's SDK with our application's account, to look at what Twilio has."""
+    client = Client(ACCOUNT, TOKEN)
+    client.api.base_url = wiring().settings.twilio_api_base
+    return client
 
 
 def totals() -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from dashboard.models import Tenant
 MAX_TWIML = 4_000
 MAX_MESSAGE = 1_600
 MAX_URL = 2_000
+NO_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 SCRIPTS = ("url", "twiml", "message")
 FIELDS = frozenset({"to", "from", *SCRIPTS, "user_id", "metadata"})
 
@@ -61,6 +63,8 @@ def _script(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
     if named == ["twiml"]:
         return None, _twiml(given["twiml"])
     message = clean_text(given["message"], "message", required=True, longest=MAX_MESSAGE) or ""
+    if NO_XML.search(message):
+        raise InvalidInput("message", "must be text without control characters")
     return None, _twiml(f"<Response><Say>{escape(message)}</Say></Response>", "message")
 
 

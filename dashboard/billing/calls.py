@@ -95,8 +95,7 @@ def note_call(session: Session, tenant_id: int, call_id: int, told: CallTold, no
     Raises `NotFound` when there is no such call, or it is another one than Twilio speaks of.
     """
     call = _locked(session, tenant_id, call_id, told.sid)
-    if (call.to_number, call.from_number) != (told.to, told.from_):
-        raise NotFound(f"call {call_id} has other numbers")
+    outgoing.need_match(session, call, sid=told.sid, to=told.to, from_=told.from_)
     _take(call, told.sid, now)
     _note_status(session, call, told.status, told.duration, told.happened_at, now)
 

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from dashboard.billing.errors import IdempotencyConflict, InvalidInput
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.phone_numbers import PHONE
 from dashboard.billing.usage_input import MAX_METADATA_BYTES, parse_usage
 from dashboard.models import Call, OutgoingState, TextMessage
@@ -105,3 +105,17 @@ def store_intent(
         row.state, row.error, row.requested_at = OutgoingState.SENDING, None, now
         return row, True
     return row, new_id is not None
+
+
+def need_match(session: Session, row: TextMessage | Call, *, sid: str, to: str, from_: str) -> None:
+    """Make sure that a callback may give a row without a SID the one it tells of.
+
+    A signature is not enough: a tenant's own TwiML can have Twilio post its calls, signed, to any address of ours.
+    Raises `NotFound`.
+    """
+    if row.sid is not None:
+        return
+    table = type(row)
+    known = session.scalar(select(table.id).where(table.tenant_id == row.tenant_id, table.sid == sid))
+    if known is not None or (row.to_number, row.from_number) != (to, from_):
+        raise NotFound(f"{row.id} is another one than {sid}")

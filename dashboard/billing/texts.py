@@ -101,8 +101,7 @@ def note_delivery(session: Session, tenant_id: int, message_id: int, told: TextT
     Raises `NotFound` when there is no such message, or it is another one than Twilio speaks of.
     """
     message = _locked(session, tenant_id, message_id, told.sid)
-    if (message.to_number, message.from_number) != (told.to, told.from_):
-        raise NotFound(f"message {message_id} has other numbers")
+    outgoing.need_match(session, message, sid=told.sid, to=told.to, from_=told.from_)
     if message.state == OutgoingState.REFUSED:
         message.error = None
     if message.state != OutgoingState.ACCEPTED:

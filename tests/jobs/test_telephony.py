@@ -10,10 +10,10 @@ from sqlalchemy import update
 from dashboard.database import db
 from dashboard.jobs.telephony import settle_telephony
 from dashboard.models import Call, TextMessage
-from dashboard.wiring import now, unit_of_work, wiring
+from dashboard.wiring import now, unit_of_work
 from tests.platform import bearer, new_tenant
 from tests.sandbox_server import SandboxServer, wait_until
-from tests.telephony import CALL_SID, only_call, only_text, tell_text, totals
+from tests.telephony import CALL_SID, only_call, only_text, tell_text, totals, twilio
 
 
 def age(minutes: int) -> None:
@@ -62,7 +62,7 @@ def test_a_text_heard_of_while_twilio_could_not_be_asked_is_recorded(
     _, key = new_tenant()
     sandbox.fail("POST /2010-04-01", "drop_after")
     client.post("/api/messages/sms", json={"to": "+15551230000", "body": "Hello"}, headers=bearer(key))
-    sid = wiring().telephony._client.messages.list()[0].sid  # type: ignore[attr-defined]
+    sid = twilio().messages.list()[0].sid
     sandbox.fail("GET /2010-04-01", "error_500", times=2)
     assert tell_text(client, only_text(), "sent", MessageSid=sid) == 503
     age(11)

@@ -10,10 +10,9 @@ from sqlalchemy import func, select
 
 from dashboard.database import db
 from dashboard.models import Call, UsageEvent
-from dashboard.wiring import wiring
 from tests.platform import bearer, new_tenant
 from tests.sandbox_server import SandboxServer
-from tests.telephony import CALL_SID, only_call, post_form, tell_call, totals
+from tests.telephony import CALL_SID, only_call, post_form, tell_call, totals, twilio
 
 URL = "/api/calls"
 CALL = {"to": "+15551230042", "message": "Your table is <ready> & set.", "user_id": "ada", "metadata": {"shop": "3"}}
@@ -90,6 +89,7 @@ def test_a_repeat_with_the_same_key_does_not_call_again(client: FlaskClient) -> 
         ({"message": None}, "message"),
         ({"message": "a" * 1_601}, "message"),
         ({"message": "&" * 1_000}, "message"),
+        ({"message": "Hello\x01"}, "message"),
         ({"url": "https://example.com/twiml"}, "message"),
         ({"message": None, "url": "ftp://example.com"}, "url"),
         ({"message": None, "url": "https://exa mple.com"}, "url"),
@@ -135,7 +135,7 @@ def test_a_call_whose_answer_was_lost_is_taken_on_by_its_callbacks(client: Flask
     sandbox.fail("POST /2010-04-01", "drop_after")
     assert client.post(URL, json=CALL, headers=headers).status_code == 502
     assert client.post(URL, json=CALL, headers=headers).status_code == 409
-    sid = str(wiring().telephony._client.calls.list(limit=1)[0].sid)  # type: ignore[attr-defined]
+    sid = str(twilio().calls.list(limit=1)[0].sid)
     for status in ("completed", "ringing", "completed"):
         assert tell_call(client, only_call(), status, CallSid=sid, CallDuration="42") == 204
     assert totals() == {"CALL_MADE": 1, "CALL_DURATION_SECONDS": 42}
@@ -159,13 +159,33 @@ def test_a_callback_that_twilio_did_not_sign_is_refused(client: FlaskClient) -> 
     assert (only_call().status, totals()) == ("queued", {})
 
 
-@pytest.mark.parametrize(
-    "change", [{"CallSid": CALL_SID}, {"To": "+15559990000"}, {"From": "+15559990000"}], ids=["SID", "To", "From"]
-)
-def test_a_callback_about_another_call_changes_nothing(client: FlaskClient, change: dict[str, str]) -> None:
+def test_a_callback_with_another_sid_changes_nothing(client: FlaskClient) -> None:
     _, key = new_tenant()
     client.post(URL, json=CALL, headers=bearer(key))
+    assert tell_call(client, only_call(), "completed", CallDuration="9", CallSid=CALL_SID) == 404
+    assert totals() == {}
+
+
+@pytest.mark.parametrize("change", [{"To": "+15559990000"}, {"From": "+15559990000"}], ids=["To", "From"])
+def test_a_call_of_unknown_outcome_is_not_taken_for_one_with_other_numbers(
+    client: FlaskClient, sandbox: SandboxServer, change: dict[str, str]
+) -> None:
+    _, key = new_tenant()
+    sandbox.fail("POST /2010-04-01", "drop_before")
+    client.post(URL, json=CALL, headers=bearer(key))
     assert tell_call(client, only_call(), "completed", CallDuration="9", **change) == 404
+    assert (only_call().sid, totals()) == (None, {})
+
+
+def test_a_call_of_unknown_outcome_is_not_taken_for_another_of_the_tenant(
+    client: FlaskClient, sandbox: SandboxServer
+) -> None:
+    _, key = new_tenant()
+    known = client.post(URL, json=CALL, headers=bearer(key)).json
+    sandbox.fail("POST /2010-04-01", "drop_before")
+    unknown = client.post(URL, json=CALL, headers=bearer(key)).json["call_id"]
+    call = db.session.scalars(select(Call).where(Call.id == unknown)).one()
+    assert tell_call(client, call, "completed", CallDuration="9", CallSid=known["sid"]) == 404
     assert totals() == {}
 
 

@@ -9,10 +9,10 @@ from sqlalchemy import func, select
 from dashboard.billing.limits import set_cap
 from dashboard.database import db
 from dashboard.models import Call, TextMessage, UsageReservation
-from dashboard.wiring import now, unit_of_work, wiring
+from dashboard.wiring import now, unit_of_work
 from tests.platform import bearer, new_tenant
 from tests.sandbox_server import SandboxServer
-from tests.telephony import only_call, only_text, tell_call, tell_text, totals
+from tests.telephony import only_call, only_text, tell_call, tell_text, totals, twilio
 
 TEXTS, CALLS = "/api/messages/sms", "/api/calls"
 TEXT = {"to": "+15551230000", "body": "я" * 100}
@@ -33,7 +33,7 @@ def reserved() -> dict[str, int]:
 
 
 def asked_of_twilio() -> int:
-    client = wiring().telephony._client  # type: ignore[attr-defined]
+    client = twilio()
     return len(client.messages.list()) + len(client.calls.list())
 
 
@@ -84,7 +84,7 @@ def test_a_text_of_unknown_outcome_keeps_its_place_until_its_callback(
     assert client.post(TEXTS, json=TEXT, headers=headers).status_code == 502
     assert reserved() == {f"text:{only_text().id}": 2}
     assert client.post(TEXTS, json=TEXT, headers=headers).status_code == 402
-    sid = wiring().telephony._client.messages.list()[0].sid  # type: ignore[attr-defined]
+    sid = twilio().messages.list()[0].sid
     tell_text(client, only_text(), "delivered", MessageSid=sid)
     assert (reserved(), totals()) == ({}, {"SMS_SENT": 2})
 
