@@ -11,7 +11,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from dashboard.billing import accounts, rollups
+from dashboard.billing import accounts, inbound, rollups
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
@@ -77,6 +77,20 @@ def create_tenant(name: str, email: str, sms_from: str | None) -> None:
     with unit_of_work() as session:
         tenant = accounts.create_tenant(session, name=name, billing_email=email, sms_from=sms_from, now=now())
         click.echo(str(tenant.id))
+
+
+@account_commands.command("assign-number")
+@click.argument("tenant_id", type=int)
+@click.argument("number")
+@explained
+def assign_number(tenant_id: int, number: str) -> None:
+    """Give an E.164 number to a tenant, and record what came in at it before."""
+    with unit_of_work() as session:
+        tenant = session.get(Tenant, tenant_id)
+        if tenant is None:
+            raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
+        recorded = inbound.assign_number(session, tenant, number, now())
+        click.echo(f"{number} belongs to tenant {tenant_id}; {recorded} kept webhooks recorded")
 
 
 @account_commands.command("create-user")

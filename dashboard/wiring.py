@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from stripe import StripeClient
 
 from dashboard.billing.plans import INTERVALS, PLANS, PricePins
-from dashboard.billing.ports import BillingProvider, TextProvider
+from dashboard.billing.ports import BillingProvider, TelephonyProvider
 from dashboard.billing.usage_types import METERED
 from dashboard.clock import Clock
 from dashboard.config import Settings
@@ -34,8 +34,8 @@ class Wiring:
     pins: PricePins
     stripe_client: StripeClient
     billing: BillingProvider
-    texts: TextProvider
     webhooks: WebhookSender
+    telephony: TelephonyProvider
 
 
 def wire(app: Flask, settings: Settings) -> Wiring:
@@ -48,8 +48,8 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         pins=read_pins(settings),
         stripe_client=client,
         billing=StripeGateway(client),
-        texts=TwilioGateway(settings),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
+        telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring
     return wiring

@@ -10,6 +10,7 @@ from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
 from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
 from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
+from dashboard.jobs.telephony import settle_telephony
 from dashboard.jobs.webhooks import process_stripe_event
 from dashboard.wiring import unit_of_work, wiring
 
@@ -17,6 +18,7 @@ from dashboard.wiring import unit_of_work, wiring
 def register(scheduler: CronScheduler) -> None:
     """Every entry of the schedule, on one screen."""
     scheduler.register(sweep, WEBHOOKS, interval=15, result_ttl=0)
+    scheduler.register(settle_telephony, WEBHOOKS, interval=600, job_timeout=600, result_ttl=0)
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(announce_usage_thresholds, OUTGOING, interval=60, result_ttl=0)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from uuid import uuid4
 
 from flask import abort, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from dashboard.billing.accounts import find_api_key
+from dashboard.billing.usage_input import clean_text
 from dashboard.web.api.request_counter import count_api_request
 from dashboard.wiring import session
 
@@ -31,3 +33,12 @@ def json_body() -> object:
         return json.loads(request.get_data())
     except (ValueError, RecursionError):
         abort(400, "The body is not valid JSON, or nested too deeply.")
+
+
+def idempotency_key() -> str:
+    """The request's `Idempotency-Key`; a fresh one where the caller sent none.
+
+    Raises `InvalidInput`.
+    """
+    given = request.headers.get("Idempotency-Key", str(uuid4()))
+    return clean_text(given, "Idempotency-Key", required=True) or ""
