@@ -9,12 +9,14 @@ from dashboard.models.stripe_event import StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage, TextState
 from dashboard.models.usage import UsageEvent, UsageRollup
+from dashboard.models.usage_import import ImportState, UsageImport, UsageImportError
 
 __all__ = [
     "ApiKey",
     "BillingPeriod",
     "CatalogMeter",
     "CatalogPrice",
+    "ImportState",
     "Invoice",
     "InvoiceLine",
     "Membership",
@@ -32,6 +34,8 @@ __all__ = [
     "UsageBudget",
     "UsageCap",
     "UsageEvent",
+    "UsageImport",
+    "UsageImportError",
     "UsageReservation",
     "UsageRollup",
     "User",
