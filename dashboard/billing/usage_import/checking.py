@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.usage_import.lines import Row
@@ -14,6 +15,7 @@ from dashboard.billing.usage_input import UsageInput, parse_usage
 
 # Rows may be long: a batch ends at this many bytes of the file, so that memory stays bounded.
 MAX_BATCH_BYTES = 4 * 1024 * 1024
+MAX_TEXT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,15 @@ class Refusal:
     line: int
     field: str
     message: str
+
+    @classmethod
+    def of(cls, line: int, field: str, message: str) -> Self:
+        """A refusal whose texts may hold parts of the file: shortened, and fit for a database and a terminal."""
+        return cls(line, _plain(field), _plain(message))
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[:MAX_TEXT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +73,7 @@ class Checker:
                 batch.events.append(self.check(row, now))
                 batch.lines.append(row.line)
             except InvalidInput as error:
-                batch.refusals.append(Refusal(row.line, error.field, error.message))
+                batch.refusals.append(Refusal.of(row.line, error.field, error.message))
         return batch
 
     def pass_over(self, row: Row, now: datetime) -> None:
@@ -84,7 +95,8 @@ class Checker:
         event = parse_usage({**raw, "idempotency_key": "import"}, now)
         if event.occurred_at is None and event.corrects_id is None:
             raise InvalidInput(
-                "idempotency_key", "must be given where occurred_at is not: nothing else tells a repeat from a new action"
+                "idempotency_key",
+                "must be given where occurred_at is not: nothing else tells a repeat from a new action",
             )
         return replace(event, idempotency_key=f"import:{event.fingerprint.hex()}:{self._count(event.fingerprint)}")
 

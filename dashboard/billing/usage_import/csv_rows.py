@@ -43,10 +43,10 @@ def _checked_columns(columns: list[str]) -> list[str]:
     for name in columns:
         if name not in allowed and not name.startswith(METADATA):
             raise InvalidInput(
-                "header", f"{name!r} is not a field; allowed are {', '.join(sorted(allowed))} and metadata.<key>"
+                "header", f"{name[:100]!r} is not a field; allowed are {', '.join(sorted(allowed))} and metadata.<key>"
             )
         if name == METADATA or columns.count(name) > 1:
-            raise InvalidInput("header", f"must name each field once; {name!r} is empty or there twice")
+            raise InvalidInput("header", f"must name each field once; {name[:100]!r} is empty or there twice")
     for name in REQUIRED:
         if name not in columns:
             raise InvalidInput("header", f"must have a column {name}")

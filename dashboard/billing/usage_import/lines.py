@@ -112,9 +112,9 @@ def read_json_lines(stream: BinaryIO) -> Iterator[Row]:
 
 
 def _json_row(line: Line) -> Row:
+    if line.is_too_long:
+        return Row(line.number, line.number, line.end, refusal=InvalidInput("line", TOO_LONG))
     try:
-        if line.is_too_long:
-            raise InvalidInput("line", TOO_LONG)
         return Row(line.number, line.number, line.end, raw=read_json(decode(line.data), "line"))
     except InvalidInput as refusal:
         return Row(line.number, line.number, line.end, refusal=refusal)

@@ -55,13 +55,11 @@ def _record_apart(
             return [refusal]
     middle = len(events) // 2
     return [
-        answer
-        for half in (events[:middle], events[middle:])
-        for answer in _record_apart(session, tenant_id, half, now)
+        answer for half in (events[:middle], events[middle:]) for answer in _record_apart(session, tenant_id, half, now)
     ]
 
 
 def _refusal(line: int, error: IdempotencyConflict | InvalidInput) -> Refusal:
     if isinstance(error, InvalidInput):
-        return Refusal(line, error.field, error.message)
-    return Refusal(line, "idempotency_key", f"{error.key!r} was used before with a different body")
+        return Refusal.of(line, error.field, error.message)
+    return Refusal.of(line, "idempotency_key", f"{error.key!r} was used before with a different body")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import insert, select, update
@@ -39,9 +39,20 @@ class ImportRun:
     refused: int
 
     @property
-    def events(self) -> int:
+    def rows(self) -> int:
         """Rows dealt with so far."""
         return self.new + self.duplicates + self.refused
+
+    def after(self, batch: Batch, outcome: Outcome) -> ImportRun:
+        """This import with one batch more."""
+        return replace(
+            self,
+            line=batch.line,
+            byte_offset=batch.end,
+            new=self.new + outcome.new,
+            duplicates=self.duplicates + outcome.duplicates,
+            refused=self.refused + len(outcome.refusals),
+        )
 
 
 def begin_import(
@@ -58,8 +69,7 @@ def begin_import(
 
     Raises `NotFound` (no such tenant).
     """
-    if session.get(Tenant, tenant_id) is None:
-        raise NotFound(f"there is no tenant {tenant_id}")
+    _require_tenant(session, tenant_id)
     unfinished = (
         UsageImport.tenant_id == tenant_id,
         UsageImport.fingerprint == source.fingerprint,
@@ -88,19 +98,26 @@ def begin_import(
     )
 
 
+def rehearse_import(session: Session, tenant_id: int) -> ImportRun:
+    """An import that is not stored, for a dry run.
+
+    Raises `NotFound` (no such tenant).
+    """
+    _require_tenant(session, tenant_id)
+    return ImportRun(tenant_id, 0, 0, 0, 0, 0, 0)
+
+
+def _require_tenant(session: Session, tenant_id: int) -> None:
+    if session.get(Tenant, tenant_id) is None:
+        raise NotFound(f"there is no tenant {tenant_id}")
+
+
 def advance_import(session: Session, run: ImportRun, batch: Batch, outcome: Outcome) -> ImportRun:
-    """Note a batch as done, in the transaction that recorded it.
+    """Note a batch as done and its refused lines, in the transaction that recorded it.
 
     Raises `ImportTaken` when the import is not where this run left it: the caller rolls back.
     """
-    moved = replace(
-        run,
-        line=batch.line,
-        byte_offset=batch.end,
-        new=run.new + outcome.new,
-        duplicates=run.duplicates + outcome.duplicates,
-        refused=run.refused + len(outcome.refusals),
-    )
+    moved = run.after(batch, outcome)
     _change(
         session,
         run,
@@ -113,16 +130,7 @@ def advance_import(session: Session, run: ImportRun, batch: Batch, outcome: Outc
     if outcome.refusals:
         session.execute(
             insert(UsageImportError),
-            [
-                {
-                    "tenant_id": run.tenant_id,
-                    "import_id": run.id,
-                    "line": refusal.line,
-                    "field": refusal.field,
-                    "message": refusal.message,
-                }
-                for refusal in outcome.refusals
-            ],
+            [{"tenant_id": run.tenant_id, "import_id": run.id, **asdict(refusal)} for refusal in outcome.refusals],
         )
     return moved
 

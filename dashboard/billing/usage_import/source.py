@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from hashlib import file_digest
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import BinaryIO, cast
@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 from dashboard.billing.errors import InvalidInput
 
 GZIP_MAGIC = b"\x1f\x8b"
+CHUNK = 1024 * 1024
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -55,10 +56,12 @@ def open_source(name: str, given: BinaryIO) -> Iterator[Source]:
         stream.seek(0)
         if is_packed:
             stream = cast(BinaryIO, exits.enter_context(gzip.GzipFile(fileobj=stream, mode="rb")))
+        digest = sha256()
         try:
-            fingerprint = file_digest(stream, "sha256").digest()
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InvalidInput("file", f"must be a whole gzip file: {error}") from error
         size = stream.tell()
         stream.seek(0)
-        yield Source(name, stream, size, fingerprint)
+        yield Source(name, stream, size, digest.digest())
