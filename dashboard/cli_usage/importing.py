@@ -70,7 +70,9 @@ def import_source(source: Source, options: Options) -> ImportRun:
 def _begin(source: Source, options: Options, report: RefusalReport) -> ImportRun:
     with unit_of_work() as session:
         if options.is_dry_run:
-            return rehearse_import(session, options.tenant_id)
+            run = rehearse_import(session, options.tenant_id)
+            report.add([])
+            return run
         run = begin_import(
             session,
             options.tenant_id,

@@ -94,7 +94,7 @@ def summarise(source: Source, run: ImportRun, report: RefusalReport, *, is_dry_r
     """Print the counts, what was refused and why, and the first lines that were."""
     title = "dry run, nothing is stored" if is_dry_run else f"import {run.id}"
     click.echo(f"{source.name} for tenant {run.tenant_id} ({title})")
-    click.echo(f"{run.rows:,} events: {run.new:,} new, {run.duplicates:,} known before, {run.refused:,} refused")
+    click.echo(f"events: {run.rows:,}; {run.new:,} new, {run.duplicates:,} known before, {run.refused:,} refused")
     reasons = report.reasons()
     if not reasons:
         return

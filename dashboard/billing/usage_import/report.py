@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from dashboard.billing.errors import InvalidInput
 from dashboard.billing.usage_import.checking import Refusal
 
 SHOWN_LINES = 20
@@ -22,16 +23,16 @@ OTHER = ("other fields", "other reasons")
 class RefusalReport:
     """Takes refusals, keeps the first 20 and counts by field and message; memory does not grow with their number.
 
-    With a `path` each goes into that file too: CSV where its name ends in .csv, JSON Lines otherwise.
+    With a `path` each goes into that file too: CSV where its name ends in .csv, JSON Lines otherwise. The first
+    `add` makes the file (an earlier one is written over), so that wrong usage leaves an earlier report alone.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.first: list[Refusal] = []
         self._reasons: Counter[tuple[str, str]] = Counter()
+        self._path = path
         self._is_csv = path is not None and path.suffix.lower() == ".csv"
-        self._file: TextIO | None = path.open("w", encoding="utf-8", newline="") if path else None
-        if self._file and self._is_csv:
-            csv.writer(self._file).writerow(("line", "field", "message"))
+        self._file: TextIO | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -41,7 +42,12 @@ class RefusalReport:
             self._file.close()
 
     def add(self, refusals: Iterable[Refusal]) -> None:
-        """Take these, and have them on disk before returning."""
+        """Take these, and hand them to the operating system before returning.
+
+        Raises `InvalidInput` when the file cannot be made.
+        """
+        if self._path and not self._file:
+            self._file = self._made(self._path)
         for refusal in refusals:
             reason = (refusal.field, refusal.message)
             is_known = reason in self._reasons or len(self._reasons) < MAX_REASONS
@@ -55,6 +61,15 @@ class RefusalReport:
     def reasons(self) -> list[tuple[tuple[str, str], int]]:
         """((field, message), lines), the most frequent first."""
         return self._reasons.most_common()
+
+    def _made(self, path: Path) -> TextIO:
+        try:
+            file = path.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise InvalidInput("report", f"cannot be written: {error.strerror}") from error
+        if self._is_csv:
+            csv.writer(file).writerow(("line", "field", "message"))
+        return file
 
     def _write(self, refusal: Refusal) -> None:
         if self._file is None:
