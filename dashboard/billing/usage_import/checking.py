@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
+
+from msgspec.structs import replace
 
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.usage_import.lines import Row
