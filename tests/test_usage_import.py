@@ -145,6 +145,17 @@ def test_an_interrupted_import_ends_after_its_batch_and_says_how_to_go_on(
     assert stored(tenant_id) == (20_000, 20_000)
 
 
+def test_ctrl_c_before_the_first_batch_ends_at_once(app: Flask, tenant_id: int, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    with start(pipe, tenant_id) as process, pipe.open("w"):  # opens once the command reads
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 3, output
+    assert "stopped at once" in output
+    assert states(tenant_id) == []
+
+
 @pytest.mark.parametrize("name", ["usage.jsonl", "usage.csv", "usage.jsonl.gz"])
 def test_a_file_imported_twice_counts_once(app: Flask, tenant_id: int, tmp_path: Path, name: str) -> None:
     keyless = {"usage_type": "SMS_SENT", "quantity": 1, "occurred_at": WHEN}
@@ -317,16 +328,14 @@ def peak_memory(file: Path, tenant_id: int) -> int:
     return peak
 
 
-def test_50_megabytes_with_broken_lines_need_hardly_more_memory_than_5(
-    app: Flask, tenant_id: int, tmp_path: Path
-) -> None:
+def test_50_megabytes_with_broken_lines_need_no_more_memory_than_5(app: Flask, tenant_id: int, tmp_path: Path) -> None:
     small, large = tmp_path / "small.jsonl", tmp_path / "large.jsonl"
     write_large(small, 5_000_000)
     lines = write_large(large, 50_000_000)
     with unit_of_work() as session:
         other = make_tenant(session).id
     more = peak_memory(large, tenant_id) - peak_memory(small, other)
-    assert more < 25_000_000, "memory grows with the file"
+    assert more < 10_000_000
     assert stored(tenant_id) == (lines - lines // 1_000, lines - lines // 1_000)
     with unit_of_work() as session:
         refused = session.scalars(select(UsageImportError.line).where(UsageImportError.tenant_id == tenant_id))

@@ -47,10 +47,15 @@ def import_usage(
         raise click.UsageError("--report must not be the file to import.")
     options = Options(tenant_id, file_format, batch_size, report, is_dry_run=is_dry_run, anew=anew)
     try:
-        with click.open_file(file, "rb") as given, open_source(file, cast(BinaryIO, given)) as source:
+        with (
+            click.open_file(file, "rb") as given,
+            open_source(click.format_filename(file), cast(BinaryIO, given)) as source,
+        ):
             run = import_source(source, options)
     except (InvalidInput, NotFound) as error:
         raise click.UsageError(str(error)) from error
     except (ImportTaken, OperationalError, OSError) as error:
         raise Stopped(f"{error}\nThe same command goes on where this one stopped.") from error
+    except KeyboardInterrupt as error:
+        raise Stopped("stopped at once; the same command goes on after the last whole batch") from error
     sys.exit(1 if run.refused else 0)
