@@ -14,6 +14,7 @@ from flask.cli import AppGroup
 from dashboard.billing import accounts, inbound, rollups
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.cli_usage import import_usage
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.jobs.metering import start_sync
 from dashboard.jobs.storage import measure_storage
@@ -27,6 +28,7 @@ account_commands = AppGroup("accounts", help="Tenants, people and API keys.")
 billing_commands = AppGroup("billing", help="What is owed to Stripe.")
 stripe_commands = AppGroup("stripe", help="The catalogue at Stripe.")
 usage_commands = AppGroup("usage", help="The usage ledger.")
+usage_commands.add_command(import_usage)
 
 
 def register(app: Flask) -> None:

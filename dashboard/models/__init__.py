@@ -20,6 +20,7 @@ from dashboard.models.stripe_event import StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage
 from dashboard.models.usage import UsageEvent, UsageRollup
+from dashboard.models.usage_import import ImportState, UsageImport, UsageImportError
 
 __all__ = [
     "ApiKey",
@@ -29,6 +30,7 @@ __all__ = [
     "CatalogPrice",
     "DeliveryState",
     "Direction",
+    "ImportState",
     "Invoice",
     "InvoiceLine",
     "Membership",
@@ -50,6 +52,8 @@ __all__ = [
     "UsageBudget",
     "UsageCap",
     "UsageEvent",
+    "UsageImport",
+    "UsageImportError",
     "UsageReservation",
     "UsageRollup",
     "User",
