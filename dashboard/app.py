@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import cli, models, web
 from dashboard.config import Settings, load_settings
-from dashboard.database import db
+from dashboard.database import db, discard_dead_connections
 from dashboard.logs import configure_logs
 from dashboard.wiring import wire
 
@@ -43,8 +43,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_size": settings.database_pool_size,
             "max_overflow": 4,
-            "pool_pre_ping": True,
-            "connect_args": {"options": "-c timezone=UTC", "connect_timeout": 5},
+            "connect_args": {"options": "-c timezone=UTC -c jit=off", "connect_timeout": 5},
         },
         SESSION_COOKIE_SECURE=settings.secure_cookies,
         SESSION_COOKIE_HTTPONLY=True,
@@ -58,6 +57,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     db.init_app(app)
+    with app.app_context():
+        discard_dead_connections(db.engine)
     Migrate(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     wire(app, settings)
     web.register(app, settings)

@@ -12,11 +12,13 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from dashboard.billing import accounts, api_keys, rollups
+from dashboard.billing import accounts, api_keys, inbound, rollups
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.cli_usage import import_usage
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.jobs.metering import start_sync
+from dashboard.jobs.storage import measure_storage
 from dashboard.models import Role, Tenant, User
 from dashboard.wiring import now, unit_of_work, wiring
 
@@ -27,6 +29,7 @@ account_commands = AppGroup("accounts", help="Tenants, people and API keys.")
 billing_commands = AppGroup("billing", help="What is owed to Stripe.")
 stripe_commands = AppGroup("stripe", help="The catalogue at Stripe.")
 usage_commands = AppGroup("usage", help="The usage ledger.")
+usage_commands.add_command(import_usage)
 
 
 def register(app: Flask) -> None:
@@ -77,6 +80,20 @@ def create_tenant(name: str, email: str, sms_from: str | None) -> None:
     with unit_of_work() as session:
         tenant = accounts.create_tenant(session, name=name, billing_email=email, sms_from=sms_from, now=now())
         click.echo(str(tenant.id))
+
+
+@account_commands.command("assign-number")
+@click.argument("tenant_id", type=int)
+@click.argument("number")
+@explained
+def assign_number(tenant_id: int, number: str) -> None:
+    """Give an E.164 number to a tenant, and record what came in at it before."""
+    with unit_of_work() as session:
+        tenant = session.get(Tenant, tenant_id)
+        if tenant is None:
+            raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
+        recorded = inbound.assign_number(session, tenant, number, now())
+        click.echo(f"{number} belongs to tenant {tenant_id}; {recorded} kept webhooks recorded")
 
 
 @account_commands.command("create-user")
@@ -161,3 +178,9 @@ def usage_verify() -> None:
         )
     click.echo(f"{len(differences)} differences")
     sys.exit(1 if differences else 0)
+
+
+@usage_commands.command("measure-storage")
+def usage_measure_storage() -> None:
+    """Take today's (UTC) storage reading of every tenant that has none; the schedule does so by itself."""
+    click.echo(f"{measure_storage(now())} tenants measured")

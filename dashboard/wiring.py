@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from stripe import StripeClient
 
 from dashboard.billing.plans import INTERVALS, PLANS, PricePins
-from dashboard.billing.ports import BillingProvider, TextProvider
+from dashboard.billing.ports import BillingProvider, TelephonyProvider
 from dashboard.billing.usage_types import METERED
 from dashboard.clock import Clock
 from dashboard.config import Settings
@@ -22,6 +22,7 @@ from dashboard.database import db
 from dashboard.integrations.stripe.client import build_client
 from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.twilio.gateway import TwilioGateway
+from dashboard.integrations.webhook_sender import WebhookSender
 
 Row = TypeVar("Row")
 
@@ -36,7 +37,8 @@ class Wiring:
     pins: PricePins
     stripe_client: StripeClient
     billing: BillingProvider
-    texts: TextProvider
+    webhooks: WebhookSender
+    telephony: TelephonyProvider
 
 
 def wire(app: Flask, settings: Settings) -> Wiring:
@@ -49,7 +51,8 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         pins=read_pins(settings),
         stripe_client=client,
         billing=StripeGateway(client),
-        texts=TwilioGateway(settings),
+        webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
+        telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring
     return wiring

@@ -16,7 +16,8 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from sandbox import control, hosted
 from sandbox.clock import Clock
-from sandbox.control import Faults, Transcript
+from sandbox.control import Transcript
+from sandbox.faults import Faults
 from sandbox.store import Store
 from sandbox.stripe.app import register as register_stripe
 from sandbox.twilio.app import create_app as create_twilio
@@ -50,7 +51,7 @@ def main() -> None:
     options = parser.parse_args()
     store = Store(options.data)
     clock = Clock(options.data / "clock.json", options.clock_file)
-    transcript, faults, callbacks = Transcript(options.transcript), Faults(), Callbacks()
+    transcript, faults, callbacks = Transcript(options.transcript), Faults(), Callbacks(store)
     deliveries = Deliveries(store, transcript.write)
     world = World(store, clock, deliveries)
     stripe = _serve(_stripe_app(world, faults, transcript), options.host, options.stripe_port, "--stripe-port")

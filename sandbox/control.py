@@ -10,59 +10,10 @@ from typing import Any
 from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from sandbox.faults import CALL_KINDS, LONGEST, Faults
 from sandbox.store import Thing
 from sandbox.stripe import billing_cycle
 from sandbox.world import World
-
-KINDS = ("error_500", "rate_limit", "drop_before", "drop_after")
-
-
-class ConnectionDropped(ConnectionError):
-    """Close the connection without an answer: the server takes it as the client having gone."""
-
-
-class Faults:
-    """Failures on demand: the next calls that match fail in the way asked for."""
-
-    def __init__(self) -> None:
-        self._waiting: list[Thing] = []
-        self._lock = threading.Lock()
-
-    def plan(self, match: str, kind: str, times: int) -> None:
-        """The next `times` calls whose "METHOD path" begins with `match` fail."""
-        with self._lock:
-            self._waiting.append({"match": match, "kind": kind, "left": times})
-
-    def clear(self) -> None:
-        """No more failures."""
-        with self._lock:
-            self._waiting.clear()
-
-    def take(self, call: str) -> str | None:
-        """The failure of this call, if one is due."""
-        with self._lock:
-            for fault in self._waiting:
-                if fault["left"] and call.startswith(fault["match"]):
-                    fault["left"] -= 1
-                    return str(fault["kind"])
-        return None
-
-    def before(self, fault: str | None) -> tuple[int, Thing] | None:
-        """An answer instead of the call, or a dropped connection before it."""
-        if fault == "error_500":
-            return 500, {"error": {"type": "api_error", "message": "An error on the sandbox's side, as asked for."}}
-        if fault == "rate_limit":
-            return 429, {
-                "error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Too many requests."}
-            }
-        if fault == "drop_before":
-            raise ConnectionDropped
-        return None
-
-    def after(self, fault: str | None) -> None:
-        """A dropped connection after the call was performed."""
-        if fault == "drop_after":
-            raise ConnectionDropped
 
 
 class Transcript:
@@ -116,11 +67,7 @@ def register(app: Flask, world: World, faults: Faults) -> None:
 
     @app.post("/_sandbox/faults")
     def plan_fault() -> ResponseReturnValue:
-        body = request.get_json()
-        if body.get("kind") not in KINDS or not body.get("match"):
-            return jsonify({"error": f"give match and kind, one of {', '.join(KINDS)}"}), 400
-        faults.plan(body["match"], body["kind"], int(body.get("times", 1)))
-        return jsonify({"ok": True})
+        return plan_faults(faults, CALL_KINDS)
 
     @app.delete("/_sandbox/faults")
     def clear_faults() -> ResponseReturnValue:
@@ -134,6 +81,20 @@ def register(app: Flask, world: World, faults: Faults) -> None:
             world.clock.move_offset(0)
             faults.clear()
         return jsonify({"ok": True})
+
+
+def plan_faults(faults: Faults, kinds: tuple[str, ...]) -> ResponseReturnValue:
+    """Plan the faults that this request asks for, or say what is wrong with it."""
+    body = request.get_json()
+    times, seconds = body.get("times", 1), body.get("seconds")
+    if body.get("kind") not in kinds or not isinstance(body.get("match"), str):
+        return jsonify({"error": f"give match (a text) and kind, one of {', '.join(kinds)}"}), 400
+    if not isinstance(times, int) or not 1 <= times <= 10_000:
+        return jsonify({"error": "times: must be from 1 to 10000"}), 400
+    if seconds is not None and (not isinstance(seconds, int | float) or not 0 < seconds <= LONGEST):
+        return jsonify({"error": f"seconds: must be above 0 and at most {LONGEST:.0f}"}), 400
+    faults.plan(body["match"], body["kind"], times, seconds)
+    return jsonify({"ok": True})
 
 
 def _move(world: World, body: dict[str, Any]) -> str | None:

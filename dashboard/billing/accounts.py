@@ -13,10 +13,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.inbound import assign_number
+from dashboard.billing.phone_numbers import PHONE
 from dashboard.billing.usage_input import clean_text
 from dashboard.models import Membership, Role, Tenant, User
 
-PHONE = re.compile(r"^\+[1-9][0-9]{6,14}$")
 MIN_PASSWORD = 10
 _hasher = PasswordHasher()
 
@@ -24,7 +25,7 @@ _hasher = PasswordHasher()
 def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: str | None, now: datetime) -> Tenant:
     """A new tenant, on Free until it buys a plan.
 
-    Raises `InvalidInput`.
+    Raises `InvalidInput`, also for a number that another tenant has.
     """
     if sms_from is not None and not PHONE.match(sms_from):
         raise InvalidInput("sms_from", "must be an E.164 number such as +15005550006")
@@ -36,6 +37,8 @@ def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: 
     )
     session.add(tenant)
     session.flush()
+    if sms_from is not None:
+        assign_number(session, tenant, sms_from, now, field="sms_from")
     return tenant
 
 

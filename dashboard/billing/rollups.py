@@ -14,26 +14,26 @@ from dashboard.models import Tenant
 
 _TOTALS = f"""
     WITH recorded AS (
-        SELECT usage_type, quantity, occurred_at, recorded_at FROM billing_usage WHERE {{where}}
+        SELECT tenant_id, usage_type, quantity, occurred_at, recorded_at FROM billing_usage WHERE {{where}}
     ), {BUCKETED}
-    SELECT usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END AS quantity,
+    SELECT tenant_id, usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END AS quantity,
            count(*) AS events, max(occurred_at) AS last_at, max(recorded_at) AS recorded_at
-      FROM bucketed GROUP BY usage_type, bucket_start
+      FROM bucketed GROUP BY tenant_id, usage_type, bucket_start
 """
 
-# A bucket that lost all its rows stays with quantity 0: what was claimed for it must be taken back.
+# A bucket that lost all its rows stays with quantity 0: what was claimed for it must be taken back. Its `last_at` goes
+# back too, else a level read before that moment and reported later would not count.
 _EMPTY_HOUR = text(
     """
-    UPDATE usage_rollups SET quantity = 0, events = 0
+    UPDATE usage_rollups SET quantity = 0, events = 0, last_at = bucket_start
      WHERE tenant_id = :tenant_id AND bucket_start >= :hour AND bucket_start < :next_hour
     """
 )
 
 _REFILL_HOUR = text(
     "INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)"
-    " SELECT :tenant_id, t.* FROM ("
     + _TOTALS.format(where="tenant_id = :tenant_id AND occurred_at >= :hour AND occurred_at < :next_hour")
-    + """) AS t
+    + """
     ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
         quantity = EXCLUDED.quantity, events = EXCLUDED.events, last_at = EXCLUDED.last_at,
         recorded_at = EXCLUDED.recorded_at

@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
 from dashboard.billing.corrections import check_corrections
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.usage_input import UsageInput
-from dashboard.database import share_object
+from dashboard.billing.usage_statement import ONE_TENANT, SEVERAL_TENANTS
+from dashboard.database import share_objects
 from dashboard.models import UsageEvent
 
 Refusal = InvalidInput | IdempotencyConflict | AlreadyCorrected
 
-# Sorted by key, so that two batches with the same keys in another order wait for each other instead of deadlocking;
-# rollups are sorted for the same reason. ON CONFLICT names no index: a second correction of one event is skipped like
-# a repeated key. DO UPDATE keeps to columns and EXCLUDED: functions there would not run on a distributed table.
-_RECORD = text(
-    f"""
-    WITH input AS MATERIALIZED (
-        SELECT * FROM json_to_recordset(CAST(:events AS json)) AS e (
-            usage_type text, quantity bigint, user_id text, resource_type text, resource_id text, metadata jsonb,
-            idempotency_key text, fingerprint text, occurred_at timestamptz, corrects_id bigint)
-    ), recorded AS (
-        INSERT INTO billing_usage (tenant_id, usage_type, quantity, user_id, resource_type, resource_id, metadata,
-                                   source, idempotency_key, fingerprint, occurred_at, recorded_at, corrects_id)
-        SELECT :tenant_id, usage_type, quantity, user_id, resource_type, resource_id, metadata, :source,
-               idempotency_key, decode(fingerprint, 'base64'), COALESCE(occurred_at, :now), :now, corrects_id
-          FROM input ORDER BY idempotency_key
-        ON CONFLICT DO NOTHING
-        RETURNING id, usage_type, quantity, idempotency_key, occurred_at
-    ), {BUCKETED}, rolled_up AS (
-        INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)
-        SELECT :tenant_id, usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END,
-               count(*), max(occurred_at), :now
-          FROM bucketed GROUP BY usage_type, bucket_start ORDER BY usage_type, bucket_start
-        ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
-            quantity = CASE WHEN NOT EXCLUDED.{LEVEL} THEN usage_rollups.quantity + EXCLUDED.quantity
-                            WHEN EXCLUDED.last_at > usage_rollups.last_at THEN EXCLUDED.quantity
-                            WHEN EXCLUDED.last_at = usage_rollups.last_at
-                                 AND EXCLUDED.quantity > usage_rollups.quantity THEN EXCLUDED.quantity
-                            ELSE usage_rollups.quantity END,
-            events = usage_rollups.events + EXCLUDED.events,
-            last_at = CASE WHEN EXCLUDED.last_at > usage_rollups.last_at THEN EXCLUDED.last_at
-                           ELSE usage_rollups.last_at END,
-            recorded_at = EXCLUDED.recorded_at
-    ), settled AS (
-        DELETE FROM usage_reservations r USING recorded n
-         WHERE r.tenant_id = :tenant_id AND r.key = n.idempotency_key
-    )
-    SELECT id, idempotency_key FROM recorded
-    """
-)
 
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """What became of one usage event: its ledger id, and whether this call wrote it."""
 
     id: int
@@ -100,54 +58,91 @@ def record_each(
 
     Raises `NotFound` (no such tenant).
     """
+    return record_groups(session, {tenant_id: events}, source=source, now=now)[tenant_id]
+
+
+def record_groups(
+    session: Session, groups: Mapping[int, Sequence[UsageInput]], *, source: str, now: datetime
+) -> dict[int, list[Recorded | Refusal]]:
+    """The same for events of several tenants at once: `groups` and the answer are by tenant id.
+
+    Raises `NotFound` (one of the tenants does not exist).
+    """
     # Every writer of a tenant's buckets shares this lock, in a statement of its own: the next statement then sees all
     # period boundaries there are, and `rollups.rebucket` (which holds it alone) sees all rows.
-    share_object(session, "usage-of", tenant_id)
-    refused: dict[int, Refusal] = {}
-    distinct = _distinct(events, refused)
-    writable = check_corrections(session, tenant_id, distinct, refused)
-    new = _write(session, tenant_id, list(writable.values()), source, now)
-    known = _known(session, tenant_id, [key for key in distinct if key not in new])
-    answer: list[Recorded | Refusal] = []
-    seen: set[str] = set()
-    for position, event in enumerate(events):
-        key = event.idempotency_key
-        outcome: Recorded | Refusal
-        if key in new and position not in refused:
-            outcome = Recorded(new[key], key, key not in seen)
-            seen.add(key)
-        elif key in known:
-            id_, print_ = known[key]
-            outcome = Recorded(id_, key, is_new=False) if print_ == event.fingerprint else IdempotencyConflict(key)
-        else:
-            # A correction that lost the race against another one of the same event was skipped without a trace.
-            outcome = refused.get(position) or AlreadyCorrected(event.corrects_id or 0)
-        answer.append(outcome)
-    return answer
+    share_objects(session, [("usage-of", tenant_id) for tenant_id in sorted(groups)])
+    checked = {tenant_id: _Group(session, tenant_id, events) for tenant_id, events in groups.items()}
+    writable = {tenant_id: group.writable for tenant_id, group in checked.items() if group.writable}
+    new = _write(session, writable, source, now)
+    return {tenant_id: group.outcomes(session, new.get(tenant_id, {})) for tenant_id, group in checked.items()}
 
 
-def _distinct(events: Sequence[UsageInput], refused: dict[int, Refusal]) -> dict[str, tuple[int, UsageInput]]:
-    """The first event of each key, with its place; another body under the same key is refused."""
-    distinct: dict[str, tuple[int, UsageInput]] = {}
-    for position, event in enumerate(events):
-        _, first = distinct.setdefault(event.idempotency_key, (position, event))
-        if first.fingerprint != event.fingerprint:
-            refused[position] = IdempotencyConflict(event.idempotency_key)
-    return distinct
+class _Group:
+    """The events of one tenant on their way in: which may be written, and what becomes of each."""
+
+    def __init__(self, session: Session, tenant_id: int, events: Sequence[UsageInput]) -> None:
+        self._tenant_id, self._events = tenant_id, events
+        self._refused: dict[int, Refusal] = {}
+        self._distinct = self._first_of_each_key()
+        checked = check_corrections(session, tenant_id, self._distinct, self._refused)
+        self.writable = list(checked.values())
+
+    def _first_of_each_key(self) -> dict[str, tuple[int, UsageInput]]:
+        """The first event of each key, with its place; another body under the same key is refused."""
+        distinct: dict[str, tuple[int, UsageInput]] = {}
+        for position, event in enumerate(self._events):
+            _, first = distinct.setdefault(event.idempotency_key, (position, event))
+            if first is not event and first.fingerprint != event.fingerprint:
+                self._refused[position] = IdempotencyConflict(event.idempotency_key)
+        return distinct
+
+    def outcomes(self, session: Session, new: dict[str, int]) -> list[Recorded | Refusal]:
+        """What became of each event; `new` holds the ids of the rows just written, by key."""
+        if len(new) == len(self._events):
+            return [Recorded(new[event.idempotency_key], event.idempotency_key, True) for event in self._events]
+        known = _known(session, self._tenant_id, [key for key in self._distinct if key not in new])
+        answer: list[Recorded | Refusal] = []
+        for position, event in enumerate(self._events):
+            key = event.idempotency_key
+            if position in self._refused and key not in known:
+                answer.append(self._refused[position])
+            elif key in new:
+                answer.append(Recorded(new[key], key, self._distinct[key][0] == position))
+            elif key in known:
+                id_, print_ = known[key]
+                same = print_ == event.fingerprint
+                answer.append(Recorded(id_, key, is_new=False) if same else IdempotencyConflict(key))
+            else:
+                # A correction that lost the race against another one of the same event was skipped without a trace.
+                answer.append(AlreadyCorrected(event.corrects_id or 0))
+        return answer
 
 
-def _write(session: Session, tenant_id: int, events: list[UsageInput], source: str, now: datetime) -> dict[str, int]:
-    """Write the rows whose keys are new: their ids by key."""
-    if not events:
+def _write(
+    session: Session, groups: Mapping[int, list[UsageInput]], source: str, now: datetime
+) -> dict[int, dict[str, int]]:
+    """Write the rows whose keys are new: their ids by tenant and key."""
+    if not groups:
         return {}
-    parameters = {"tenant_id": tenant_id, "source": source, "now": now, "events": msgspec.json.encode(events).decode()}
+    parameters: dict[str, object] = {"source": source, "now": now}
+    statement = SEVERAL_TENANTS
+    if len(groups) == 1:
+        ((tenant_id, events),) = groups.items()
+        statement = ONE_TENANT
+        parameters |= {"tenant_id": tenant_id, "events": msgspec.json.encode(events).decode()}
+    else:
+        listed = [{"tenant_id": tenant_id, "events": events} for tenant_id, events in groups.items()]
+        parameters["groups"] = msgspec.json.encode(listed).decode()
+    new: dict[int, dict[str, int]] = {tenant_id: {} for tenant_id in groups}
     try:
-        return {row.idempotency_key: row.id for row in session.execute(_RECORD, parameters)}
+        for tenant_id, id_, key in session.execute(statement, parameters).all():
+            new[tenant_id][key] = id_
     except IntegrityError as error:
         # Foreign key: the rollups' tenant. The ledger's own rows have none (see docs/decisions/0009).
         if getattr(error.orig, "sqlstate", None) == "23503":
-            raise NotFound(f"no tenant {tenant_id}") from error
+            raise NotFound(f"no tenant {', '.join(map(str, groups))}") from error
         raise
+    return new
 
 
 def _known(session: Session, tenant_id: int, keys: list[str]) -> dict[str, tuple[int, bytes]]:

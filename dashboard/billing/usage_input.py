@@ -74,7 +74,7 @@ def parse_usage(raw: object, now: datetime) -> UsageInput:
 
     Raises `InvalidInput` with the field and what is allowed.
     """
-    if not isinstance(raw, Mapping):
+    if type(raw) is not dict and not isinstance(raw, Mapping):
         raise InvalidInput("event", "must be a JSON object")
     if not raw.keys() <= FIELDS:
         unknown = min(str(name) for name in raw if name not in FIELDS)
@@ -114,7 +114,7 @@ def parse_usage(raw: object, now: datetime) -> UsageInput:
         user_id,
         resource_type,
         resource_id,
-        metadata if isinstance(metadata, dict) else dict(metadata or {}),
+        metadata if type(metadata) is dict else dict(metadata or {}),
         corrects_id,
         print_,
     )
@@ -174,7 +174,7 @@ def _written(metadata: object) -> bytes:
     """The metadata as JSON with sorted keys. Raises `InvalidInput` for what cannot be kept."""
     if metadata is None:
         return b"{}"
-    if not isinstance(metadata, Mapping):
+    if type(metadata) is not dict and not isinstance(metadata, Mapping):
         raise InvalidInput("metadata", "must be a JSON object")
     try:
         written = _encode_sorted(metadata)
@@ -222,6 +222,8 @@ def clean_text(value: object, field: str, *, required: bool, longest: int = MAX_
     """
     if value is None and not required:
         return None
+    if type(value) is str and len(value) <= longest and value.isascii() and value.isprintable() and value.strip():
+        return value  # as nearly every one is
     if not isinstance(value, str) or not value or value.isspace():
         raise InvalidInput(field, f"must be a text of 1 to {longest} characters")
     if len(value) > longest:

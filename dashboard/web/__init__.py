@@ -17,6 +17,7 @@ def register(app: Flask, settings: Settings) -> None:
     auth.register(app)
     pages.register(app, settings)
     openapi.configure(app, settings)
+    api.request_counter.register(app, settings)
     for blueprint in (auth.blueprint, tenant.blueprint, staff.blueprint, *api.BLUEPRINTS, *webhooks.BLUEPRINTS):
         app.register_blueprint(blueprint)
     for blueprint in (*api.BLUEPRINTS, *webhooks.BLUEPRINTS):

@@ -9,8 +9,9 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from sandbox.control import Faults, Transcript
+from sandbox.control import Transcript
 from sandbox.errors import StripeFault
+from sandbox.faults import Faults
 from sandbox.forms import Params, decode
 from sandbox.store import Thing, new_id
 from sandbox.stripe import (  # noqa: F401 (each adds its routes)

@@ -204,6 +204,16 @@ def test_a_period_learnt_late_cuts_the_hour_again(session: Session) -> None:
     assert verify_rollups(session) == []
 
 
+def test_a_level_read_before_the_readings_that_a_new_boundary_moved_away_counts(session: Session) -> None:
+    tenant = make_tenant(session)
+    level = {"usage_type": "STORAGE_USED_MB"}
+    record(session, tenant, quantity=70, occurred_at="2026-06-15T09:20:00+00:00", **level)
+    make_period(session, tenant, starts_at=NOON.replace(hour=9, minute=15))
+    record(session, tenant, quantity=50, occurred_at="2026-06-15T09:05:00+00:00", **level)
+    assert rollup(session, tenant) == {("STORAGE_USED_MB", "15 09:00:00"): 50, ("STORAGE_USED_MB", "15 09:15:00"): 70}
+    assert verify_rollups(session) == []
+
+
 def test_verify_finds_a_rollup_that_was_tampered_with(session: Session) -> None:
     tenant = make_tenant(session)
     record(session, tenant, quantity=4)

@@ -211,8 +211,21 @@ class TextOut(BaseModel):
     requested_at: datetime
 
 
-class ReceivedOut(Shape):
-    """The event is on disk."""
+class CallOut(BaseModel):
+    """A call, made or received, and how it fares. Further members may come."""
 
-    received: Literal[True]
-    is_new: bool
+    model_config = ConfigDict(extra="allow")
+
+    id: int
+    sid: str | None = Field(description="Twilio's id.")
+    direction: str
+    state: str
+    to: str
+    from_: str = Field(alias="from")
+    status: str | None = Field(description="As Twilio last told it.")
+    duration_seconds: int | None
+    user_id: str | None
+    metadata: dict[str, Any]
+    error: str | None
+    requested_at: datetime
+    ended_at: datetime | None

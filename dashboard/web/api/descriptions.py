@@ -1,20 +1,17 @@
-"""The descriptions of views that were here before their description: each is a decorator of one view."""
+"""The descriptions of views that report usage, send texts and make calls: each is a decorator of one view."""
 
 from __future__ import annotations
 
 from dashboard.web.api import examples
-from dashboard.web.api.answers import EventOut, ReceivedOut, RecordOut, TextOut
+from dashboard.web.api.answers import CallOut, EventOut, RecordOut, TextOut
 from dashboard.web.api.cloudevents import BATCH, STRUCTURED
 from dashboard.web.api.inputs import (
+    CallIn,
     CloudEventIn,
     CloudEventsIn,
     IdempotencyHeader,
     RecordQuery,
-    StripeEventIn,
-    StripeSignatureHeader,
     TextIn,
-    TwilioSignatureHeader,
-    TwilioStatusIn,
     UsageEventsIn,
 )
 from dashboard.web.api.openapi import Answer, Body, describe
@@ -46,7 +43,7 @@ show_event = describe(
 )
 
 send_text = describe(
-    tag="Messages",
+    tag="Texts and calls",
     scope="messages:send",
     headers=IdempotencyHeader,
     body=(Body(TextIn, {"text": examples.TEXT}),),
@@ -58,30 +55,27 @@ send_text = describe(
 )
 
 show_text = describe(
-    tag="Messages",
+    tag="Texts and calls",
     scope="messages:send",
     answers={200: Answer("The text.", TextOut)},
     errors=(404,),
 )
 
-stripe_webhook = describe(
-    tag="From Stripe and Twilio",
-    headers=StripeSignatureHeader,
-    body=(Body(StripeEventIn, {"event": {"id": "evt_1", "type": "invoice.paid"}}),),
-    answers={200: Answer("It is on disk.", ReceivedOut)},
-    errors=(400, 413, 503),
+make_call = describe(
+    tag="Texts and calls",
+    scope="calls:make",
+    headers=IdempotencyHeader,
+    body=(Body(CallIn, {"call": examples.CALL}),),
+    answers={
+        201: Answer("Twilio took it.", CallOut),
+        200: Answer("The same key asked for it before.", CallOut),
+    },
+    errors=(400, 402, 409, 413, 415, 422, 502, 503),
 )
 
-twilio_status = describe(
-    tag="From Stripe and Twilio",
-    headers=TwilioSignatureHeader,
-    body=(
-        Body(
-            TwilioStatusIn,
-            {"delivered": {"MessageSid": "SM1", "MessageStatus": "delivered"}},
-            "application/x-www-form-urlencoded",
-        ),
-    ),
-    answers={204: Answer("It is noted.")},
-    errors=(400, 404, 413, 503),
+show_call = describe(
+    tag="Texts and calls",
+    scope="calls:make",
+    answers={200: Answer("The call.", CallOut)},
+    errors=(404,),
 )

@@ -107,3 +107,5 @@ SYNC = {
     "error": None,
 }
 TEXT = {"to": "+15551230000", "body": "See you at 9:30", "user_id": "ada"}
+CALL = {"to": "+15551230000", "message": "Your table is ready.", "user_id": "ada"}
+ENDPOINT = {"url": "https://hooks.example.com/billing", "event_types": ["invoice.paid"]}

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from dashboard.billing.usage_input import MAX_QUANTITY, MAX_TEXT
 from dashboard.billing.usage_types import USAGE_TYPES
 
+# As `billing/phone_numbers.PHONE`; JSON Schema has no \Z.
+E164 = r"^\+[1-9][0-9]{6,14}$"
+
 
 def short_text(description: str, **more: Any) -> Any:
     """A text of 1 to 200 characters."""
@@ -99,12 +102,12 @@ class TextIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    to: str = Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="An E.164 number.")
+    to: str = Field(pattern=E164, description="An E.164 number.")
     body: str = Field(min_length=1, max_length=1_600)
     from_: str | None = Field(
         default=None,
         alias="from",
-        pattern=r"^\+[1-9][0-9]{6,14}$",
+        pattern=E164,
         description="One of the tenant's numbers; its own when left out.",
     )
     user_id: str | None = short_text("Who sends it.", default=None)
@@ -119,31 +122,17 @@ class IdempotencyHeader(BaseModel):
     )
 
 
-class StripeSignatureHeader(BaseModel):
-    """Stripe's signature over the body."""
+class CallIn(BaseModel):
+    """One call. Exactly one of `url`, `twiml` and `message` says what happens in it."""
 
-    stripe_signature: str
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-
-class TwilioSignatureHeader(BaseModel):
-    """Twilio's signature over address and form."""
-
-    x_twilio_signature: str
-
-
-class StripeEventIn(BaseModel):
-    """An event as Stripe sends it."""
-
-    model_config = ConfigDict(extra="allow")
-
-    id: str
-    type: str
-
-
-class TwilioStatusIn(BaseModel):
-    """A delivery status as Twilio sends it."""
-
-    model_config = ConfigDict(extra="allow")
-
-    MessageSid: str
-    MessageStatus: str
+    to: str = Field(pattern=E164, description="An E.164 number.")
+    from_: str | None = Field(
+        default=None, alias="from", pattern=E164, description="One of the tenant's numbers; its own if absent."
+    )
+    url: str | None = Field(default=None, description="Where Twilio finds the TwiML.")
+    twiml: str | None = Field(default=None, description="The TwiML itself, at most 4,000 characters.")
+    message: str | None = Field(default=None, description="A text to be spoken.")
+    user_id: str | None = short_text("Who calls.", default=None)
+    metadata: dict[str, Any] | None = Field(default=None, description="Kept with the usage events.")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from flask import Response, abort, current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from dashboard.billing.api_keys import Scope, find_caller, note_use
+from dashboard.billing.usage_input import clean_text
+from dashboard.web.api.request_counter import count_api_request
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session
 
@@ -35,7 +38,10 @@ def required_scope(view: object) -> Scope | None:
 
 
 def require_key() -> Response | None:
-    """Put the key's tenant and name where the view finds them, or stop with 401 or 403. One indexed query."""
+    """Put the key's tenant and name where the view finds them and count the call, or stop with 401 or 403.
+
+    It costs one indexed query.
+    """
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     moment = now()
     caller = find_caller(session(), key.strip(), moment) if scheme.lower() == "bearer" else None
@@ -47,6 +53,7 @@ def require_key() -> Response | None:
     scope = required_scope(current_app.view_functions[request.endpoint or ""])
     if scope is not None and scope not in caller.scopes:
         return answer(403, f"This key lacks the scope {scope}. Create one that has it.", scope=scope)
+    count_api_request(caller)
     return None
 
 
@@ -58,3 +65,12 @@ def json_body() -> object:
         return json.loads(request.get_data())
     except (ValueError, RecursionError):
         abort(400, "The body is not valid JSON, or nested too deeply.")
+
+
+def idempotency_key() -> str:
+    """The request's `Idempotency-Key`; a fresh one where the caller sent none.
+
+    Raises `InvalidInput`.
+    """
+    given = request.headers.get("Idempotency-Key", str(uuid4()))
+    return clean_text(given, "Idempotency-Key", required=True) or ""

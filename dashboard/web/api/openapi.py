@@ -25,7 +25,8 @@ TAGS = {
     "Usage events": "Report billable actions and read them back. What was recorded is never changed, only corrected.",
     "Usage reports": "Totals, series, groups and the single actions behind them. Every level adds up to the one above.",
     "Meter sync": "Send this tenant's usage to Stripe's meters now instead of at the next full hour.",
-    "Messages": "Send texts. Each is stored before it is sent and counted once.",
+    "Texts and calls": "Send texts and make calls. Each is stored before Twilio is asked and counted once.",
+    "Webhooks": "Hear of usage thresholds and billing changes by signed requests to an address of yours.",
     "From Stripe and Twilio": "Called by the two providers and signed by them; keys are of no use here.",
 }
 DESCRIPTION = """Every call carries a key of one tenant: `Authorization: Bearer ch_…`. A key is made on the page

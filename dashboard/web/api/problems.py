@@ -50,7 +50,7 @@ ERRORS: Mapping[int, Error] = {
     ),
     402: Error("A cap of this tenant is reached: nothing was done.", "The cap of SMS_SENT is reached."),
     403: Error(
-        "The key lacks the scope that this call needs; `scope` names it.",
+        "The key lacks the scope that this call needs, which `scope` names; or a signature does not match.",
         "This key lacks the scope usage:read. Create one that has it.",
         {"scope": "usage:read"},
     ),

@@ -95,15 +95,17 @@ def _refusal(model: type[BaseModel], error: ValidationError) -> InvalidInput:
     if first["type"] == "extra_forbidden":
         allowed = sorted(field.alias or own for own, field in model.model_fields.items())
         return InvalidInput(name, f"is not a parameter; allowed are {', '.join(allowed)}")
-    return InvalidInput(name, _allowed(first["type"], first.get("ctx", {}), first["msg"]))
+    return InvalidInput(name, _allowed(model, name, first["type"], first.get("ctx", {}), first["msg"]))
 
 
-def _allowed(kind: str, context: dict[str, Any], message: str) -> str:
+def _allowed(model: type[BaseModel], name: str, kind: str, context: dict[str, Any], message: str) -> str:
     """In our own words what pydantic says in its."""
     if kind == "literal_error":
         return f"must be one of {context['expected']}".replace("'", "").replace(" or ", ", ")
     if kind.startswith(("int_", "greater_than", "less_than")):
-        return "must be a whole number from 1 to 1000"
+        bounds = model.model_json_schema()["properties"][name]
+        whole = next((each for each in bounds.get("anyOf", ()) if "minimum" in each), bounds)
+        return f"must be a whole number from {whole['minimum']} to {whole['maximum']}"
     if kind.startswith("bool_"):
         return "must be true or false"
     return message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,9 +156,7 @@ def _kind(spec: dict[str, Any], schema: dict[str, Any]) -> str:
 
 
 def _curl(spec: dict[str, Any], path: str, method: str, operation: dict[str, Any], content: dict[str, Any]) -> str:
-    values = {"usage_type": "AI_MESSAGE_GENERATED", "event_id": "4211", "run_id": "31", "message_id": "17"}
-    for name, value in values.items():
-        path = path.replace(f"{{{name}}}", value)
+    path = re.sub(r"\{\w+\}", "17", path.replace("{usage_type}", "AI_MESSAGE_GENERATED"))
     lines = [f"curl {'' if method == 'GET' else f'-X {method} '}{spec['servers'][0]['url']}{path}"]
     if operation.get("security"):
         lines.append('-H "Authorization: Bearer $KEY"')

@@ -14,6 +14,7 @@ from dashboard.billing.usage import Recorded, Refusal, record_each
 from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.web.api import cloudevents, descriptions
+from dashboard.web.api.combined_writes import CombinedWrites
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.usage_batches import answer_batch, refuse_batch
 from dashboard.web.api.views import iso, view_event
@@ -22,6 +23,7 @@ from dashboard.wiring import now, session
 blueprint = Blueprint("usage_api", __name__, url_prefix="/api/billing/usage/events")
 blueprint.before_request(require_key)
 MAX_EVENTS = 1_000
+writes = CombinedWrites()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def create() -> ResponseReturnValue:
     posted, atomic, moment = read_events(), _atomic(), now()
     parsed = _parse(posted, moment)
     if not posted.is_batch:
-        return _record_one(parsed[0], moment)
+        return _record_one(parsed[0])
     bad = {n: event for n, event in enumerate(parsed) if isinstance(event, InvalidInput)}
     if bad and atomic:
         return refuse_batch(422, bad)
@@ -60,13 +62,12 @@ def create() -> ResponseReturnValue:
     return answer_batch(parsed, [bad[n] if n in bad else next(rest) for n in range(len(parsed))])
 
 
-def _record_one(event: UsageInput | InvalidInput, moment: datetime) -> ResponseReturnValue:
+def _record_one(event: UsageInput | InvalidInput) -> ResponseReturnValue:
     if isinstance(event, InvalidInput):
         raise event
-    outcome = record_each(session(), g.tenant_id, [event], source="api", now=moment)[0]
+    outcome = writes.record(g.tenant_id, event)
     if not isinstance(outcome, Recorded):
         raise outcome
-    session().commit()
     status = "new" if outcome.is_new else "duplicate"
     body = msgspec.json.encode({"id": outcome.id, "idempotency_key": outcome.idempotency_key, "status": status})
     return Response(body, 201 if outcome.is_new else 200, content_type="application/json")

@@ -10,7 +10,7 @@ from dashboard.billing.webhook_inbox import store_stripe_event
 from dashboard.integrations.stripe.signature import UnverifiedWebhook, verify_webhook
 from dashboard.jobs.queues import WEBHOOKS, enqueue
 from dashboard.jobs.webhooks import process_stripe_event
-from dashboard.web.api.descriptions import stripe_webhook
+from dashboard.web.api.webhook_descriptions import stripe_webhook
 from dashboard.wiring import now, session, wiring
 
 blueprint = Blueprint("stripe_webhooks", __name__)
