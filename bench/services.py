@@ -17,7 +17,7 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from dashboard.app import create_app
-from dashboard.billing import accounts
+from dashboard.billing import accounts, api_keys
 from dashboard.billing.periods import learn_period, month_start, next_month
 from dashboard.wiring import unit_of_work
 from embedded.__main__ import answers
@@ -128,7 +128,7 @@ def _tenant(number: int) -> tuple[int, str]:
             subscription_id=f"sub_{number}",
             plan="professional",
         )
-        return tenant.id, accounts.create_api_key(session, tenant.id, "bench", now)
+        return tenant.id, api_keys.create_api_key(session, tenant.id, "bench", now)
 
 
 FOLDER = ROOT / ".local" / "bench"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from apiflask import APIFlask
 from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,6 +16,7 @@ from dashboard.logs import configure_logs
 from dashboard.wiring import wire
 
 ROOT = Path(__file__).resolve().parent.parent
+API_VERSION = "1.0.0"
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -24,7 +26,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     configure_logs(as_json=settings.log_json)
-    app = Flask("dashboard", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app = APIFlask(
+        "dashboard",
+        title="Countinghouse API",
+        version=API_VERSION,
+        spec_path="/api/openapi.json",
+        docs_path=None,
+        json_errors=False,
+        root_path=str(ROOT),
+        template_folder="templates",
+        static_folder="static",
+    )
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url,

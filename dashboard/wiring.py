@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from flask import Flask, current_app
 from redis import Redis
@@ -22,6 +23,8 @@ from dashboard.integrations.stripe.client import build_client
 from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +100,14 @@ def unit_of_work() -> Iterator[Session]:
         raise
     finally:
         db.session.remove()
+
+
+def read_while_answering(read: Callable[[Session], Iterator[Row]]) -> Iterator[Row]:
+    """The rows of `read`, in a session of their own: a streamed answer is read when the request's session is gone."""
+    engine = db.engine
+
+    def rows() -> Iterator[Row]:
+        with Session(engine) as reading:
+            yield from read(reading)
+
+    return rows()

@@ -13,7 +13,7 @@ from rq import Queue, SimpleWorker
 from stripe import WebhookSignature
 from werkzeug.test import TestResponse
 
-from dashboard.billing import accounts
+from dashboard.billing import api_keys
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog
 from dashboard.jobs.queues import QUEUES
@@ -41,7 +41,7 @@ def new_tenant(*, sms_from: str | None = "") -> tuple[int, str]:
         sms_from = f"+{next(_senders)}"
     with unit_of_work() as session:
         tenant = make_tenant(session, sms_from=sms_from, now=now())
-        key = accounts.create_api_key(session, tenant.id, "tests", now())
+        key = api_keys.create_api_key(session, tenant.id, "tests", now())
         return tenant.id, key
 
 

@@ -1,4 +1,4 @@
-"""Tenants, people and keys: making them, and finding who is asking."""
+"""Tenants and people: making them, and finding who is asking. Their services' keys are in `api_keys`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import secrets
 from datetime import datetime
 from functools import lru_cache
-from hashlib import sha256
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -17,9 +16,8 @@ from dashboard.billing.errors import InvalidInput
 from dashboard.billing.inbound import assign_number
 from dashboard.billing.phone_numbers import PHONE
 from dashboard.billing.usage_input import clean_text
-from dashboard.models import ApiKey, Membership, Role, Tenant, User
+from dashboard.models import Membership, Role, Tenant, User
 
-KEY = re.compile(r"^ch_([1-9][0-9]{0,17})_[A-Za-z0-9_-]{32}$")
 MIN_PASSWORD = 10
 _hasher = PasswordHasher()
 
@@ -74,33 +72,6 @@ def add_member(session: Session, tenant: Tenant, user: User, role: Role) -> None
     session.flush()
 
 
-def create_api_key(session: Session, tenant_id: int, name: str, now: datetime) -> str:
-    """A new key for a tenant's service. This is the only time the key can be read."""
-    key = f"ch_{tenant_id}_{secrets.token_urlsafe(24)}"
-    session.add(
-        ApiKey(
-            tenant_id=tenant_id,
-            name=clean_text(name, "name", required=True) or "",
-            key_hash=_digest(key),
-            created_at=now,
-        )
-    )
-    session.flush()
-    return key
-
-
-def find_api_key(session: Session, key: str) -> ApiKey | None:
-    """The key that was sent, or None for one that is malformed, unknown or revoked."""
-    form = KEY.match(key)
-    if form is None:
-        return None
-    return session.scalars(
-        select(ApiKey).where(
-            ApiKey.tenant_id == int(form.group(1)), ApiKey.key_hash == _digest(key), ApiKey.revoked_at.is_(None)
-        )
-    ).first()
-
-
 def authenticate(session: Session, email: str, password: str) -> User | None:
     """The person with this email and password. An unknown email costs the same time as a wrong password."""
     # PostgreSQL keeps no NUL, so an email with one is nobody's.
@@ -134,10 +105,6 @@ def _email(value: str, field: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) or len(address) > 254:
         raise InvalidInput(field, "must be an email address")
     return address
-
-
-def _digest(key: str) -> bytes:
-    return sha256(key.encode()).digest()
 
 
 @lru_cache(maxsize=1)

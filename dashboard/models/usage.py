@@ -94,3 +94,11 @@ Index(
     UsageRollup.bucket_start,
     postgresql_where=text("quantity <> claimed OR claim_sequence = 0"),
 )
+
+# Finds usage that came late without reading the rest: what is recorded within the hour is not in it.
+Index(
+    "ix_billing_usage_late",
+    UsageEvent.tenant_id,
+    UsageEvent.occurred_at,
+    postgresql_where=text("recorded_at - occurred_at > interval '1 hour'"),
+)

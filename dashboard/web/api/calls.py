@@ -10,6 +10,7 @@ from dashboard.billing.calls import accept_call, refuse_call, store_call
 from dashboard.billing.errors import NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.models import Call, OutgoingState, Tenant
+from dashboard.web.api import descriptions
 from dashboard.web.api.keys import idempotency_key, json_body, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
@@ -19,6 +20,7 @@ blueprint.before_request(require_key)
 
 
 @blueprint.post("")
+@descriptions.make_call
 def create() -> ResponseReturnValue:
     """Make one call. `Idempotency-Key` makes a repeat safe: the same key never calls twice."""
     tenant = session().get_one(Tenant, g.tenant_id)
@@ -61,6 +63,7 @@ def _make(tenant_id: int, call_id: int, wanted: CallRequest) -> ResponseReturnVa
 
 
 @blueprint.get("/<int:call_id>")
+@descriptions.show_call
 def show(call_id: int) -> ResponseReturnValue:
     """One call of the key's tenant, made or received, with its status so far."""
     call = session().get(Call, (g.tenant_id, call_id)) if call_id < 2**63 else None

@@ -12,11 +12,11 @@ from uuid import uuid4
 import structlog
 from flask import Flask, current_app, request
 
+from dashboard.billing.api_keys import Caller
 from dashboard.billing.api_requests import ApiRequest
 from dashboard.config import Settings
 from dashboard.integrations.spool import Spool
 from dashboard.jobs.api_requests import record_request_now, record_spooled_requests
-from dashboard.models import ApiKey
 from dashboard.wiring import now
 
 log = structlog.get_logger()
@@ -78,10 +78,12 @@ def register(app: Flask, settings: Settings) -> None:
     app.extensions[NAME] = RequestCounter(app, settings)
 
 
-def count_api_request(key: ApiKey) -> None:
-    """Count the call in hand, which this key authenticated."""
+def count_api_request(caller: Caller) -> None:
+    """Count the call in hand, which this caller's key authenticated."""
     rule = request.url_rule.rule if request.url_rule else request.path
-    counted = ApiRequest(int(now().timestamp()), key.tenant_id, key.id, key.name, f"{request.method} {rule}")
+    counted = ApiRequest(
+        int(now().timestamp()), caller.tenant_id, caller.key_id, caller.key_name, f"{request.method} {rule}"
+    )
     _counter().count(counted)
 
 

@@ -10,6 +10,7 @@ from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.text_requests import TextRequest, parse_text_request
 from dashboard.billing.texts import accept_text, refuse_text, store_text
 from dashboard.models import OutgoingState, Tenant, TextMessage
+from dashboard.web.api import descriptions
 from dashboard.web.api.keys import idempotency_key, json_body, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
@@ -19,6 +20,7 @@ blueprint.before_request(require_key)
 
 
 @blueprint.post("")
+@descriptions.send_text
 def create() -> ResponseReturnValue:
     """Send one text. `Idempotency-Key` makes a repeat safe: the same key never sends twice."""
     tenant = session().get_one(Tenant, g.tenant_id)
@@ -62,6 +64,7 @@ def _send(tenant_id: int, message_id: int, text: TextRequest) -> ResponseReturnV
 
 
 @blueprint.get("/<int:message_id>")
+@descriptions.show_text
 def show(message_id: int) -> ResponseReturnValue:
     """One text of the key's tenant, with its delivery status so far."""
     message = session().get(TextMessage, (g.tenant_id, message_id)) if message_id < 2**63 else None

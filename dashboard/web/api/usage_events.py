@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
 from dashboard.billing.usage import Recorded, Refusal, record_each
+from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
-from dashboard.models import UsageEvent
-from dashboard.web.api import cloudevents
+from dashboard.web.api import cloudevents, descriptions
 from dashboard.web.api.combined_writes import CombinedWrites
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.usage_batches import answer_batch, refuse_batch
+from dashboard.web.api.views import iso, view_event
 from dashboard.wiring import now, session
 
 blueprint = Blueprint("usage_api", __name__, url_prefix="/api/billing/usage/events")
@@ -36,8 +36,14 @@ class Posted:
 
 
 @blueprint.post("")
+@descriptions.record_events
 def create() -> ResponseReturnValue:
-    """Record one event or many. `?atomic=false` stores the good ones of a batch, else it is all of them or none."""
+    """Record one event or many
+
+    Up to 1,000 in a request, all of them or none; `?atomic=false` stores the good ones of a batch. What was
+    acknowledged is on disk, and the same `idempotency_key` counts once however often it comes: a repeat is answered as
+    a duplicate and never fails a batch. CloudEvents 1.0 are taken as well, one or a batch.
+    """
     posted, atomic, moment = read_events(), _atomic(), now()
     parsed = _parse(posted, moment)
     if not posted.is_batch:
@@ -114,6 +120,9 @@ def _parse(posted: Posted, moment: datetime) -> list[UsageInput | InvalidInput]:
 
 
 def _atomic() -> bool:
+    unknown = next((name for name in request.args if name != "atomic"), None)
+    if unknown is not None:
+        raise InvalidInput(unknown, "is not a parameter; allowed is atomic")
     given = request.args.get("atomic", "true")
     if given not in {"true", "false"}:
         raise InvalidInput("atomic", "must be true or false")
@@ -121,26 +130,10 @@ def _atomic() -> bool:
 
 
 @blueprint.get("/<int:event_id>")
+@descriptions.show_event
 def show(event_id: int) -> ResponseReturnValue:
-    """One event of the key's tenant."""
-    event = session().get(UsageEvent, (g.tenant_id, event_id)) if event_id < 2**63 else None
-    if event is None:
-        raise NotFound(f"no usage event {event_id}")
-    return jsonify(_view(event))
+    """One usage event
 
-
-def _view(event: UsageEvent) -> dict[str, Any]:
-    return {
-        "id": event.id,
-        "usage_type": event.usage_type,
-        "quantity": event.quantity,
-        "user_id": event.user_id,
-        "resource_type": event.resource_type,
-        "resource_id": event.resource_id,
-        "metadata": event.details,
-        "source": event.source,
-        "idempotency_key": event.idempotency_key,
-        "occurred_at": event.occurred_at.isoformat(),
-        "recorded_at": event.recorded_at.isoformat(),
-        "corrects_id": event.corrects_id,
-    }
+    A correction names the event it corrects, and an event that was corrected names its correction.
+    """
+    return jsonify(iso(view_event(find_detail(session(), g.tenant_id, event_id))))

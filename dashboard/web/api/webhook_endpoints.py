@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import Blueprint, g, jsonify, request
+from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing import webhook_endpoints, webhook_log
@@ -13,15 +13,18 @@ from dashboard.billing.errors import InvalidInput
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.models import WebhookEndpoint
+from dashboard.web.api import webhook_descriptions
 from dashboard.web.api.keys import json_body, require_key
+from dashboard.web.api.queries import read_query
+from dashboard.web.api.webhook_shapes import DeliveriesQuery
 from dashboard.wiring import now, session, wiring
 
 blueprint = Blueprint("webhook_endpoints_api", __name__, url_prefix="/api")
 blueprint.before_request(require_key)
-MAX_PAGE = 100
 
 
 @blueprint.get("/webhook-endpoints")
+@webhook_descriptions.list_endpoints
 def index() -> ResponseReturnValue:
     """Every endpoint of the tenant."""
     found = webhook_endpoints.list_endpoints(session(), g.tenant_id)
@@ -29,6 +32,7 @@ def index() -> ResponseReturnValue:
 
 
 @blueprint.post("/webhook-endpoints")
+@webhook_descriptions.create_endpoint
 def create() -> ResponseReturnValue:
     """Add an endpoint; the answer alone carries its secret."""
     settings = wiring().settings
@@ -38,7 +42,7 @@ def create() -> ResponseReturnValue:
         json_body(),
         signing_key=settings.signing_key,
         allow_private=settings.webhook_allow_private,
-        created_by=f"API key {g.key_name}"[:200],
+        created_by=f"API key {g.api_key_name}"[:200],
         now=now(),
     )
     answer = {**_view(endpoint), "secret": secret}
@@ -47,12 +51,14 @@ def create() -> ResponseReturnValue:
 
 
 @blueprint.get("/webhook-endpoints/<int:endpoint_id>")
+@webhook_descriptions.show_endpoint
 def show(endpoint_id: int) -> ResponseReturnValue:
     """One endpoint."""
     return jsonify(_view(webhook_endpoints.find_endpoint(session(), g.tenant_id, endpoint_id)))
 
 
 @blueprint.patch("/webhook-endpoints/<int:endpoint_id>")
+@webhook_descriptions.update_endpoint
 def update(endpoint_id: int) -> ResponseReturnValue:
     """Change address, event types or whether it is enabled; the secret stays."""
     endpoint = webhook_endpoints.change_endpoint(
@@ -69,6 +75,7 @@ def update(endpoint_id: int) -> ResponseReturnValue:
 
 
 @blueprint.delete("/webhook-endpoints/<int:endpoint_id>")
+@webhook_descriptions.delete_endpoint
 def destroy(endpoint_id: int) -> ResponseReturnValue:
     """Remove an endpoint and its log."""
     webhook_endpoints.delete_endpoint(session(), g.tenant_id, endpoint_id)
@@ -77,6 +84,7 @@ def destroy(endpoint_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/webhook-endpoints/<int:endpoint_id>/test")
+@webhook_descriptions.test_endpoint
 def create_test(endpoint_id: int) -> ResponseReturnValue:
     """Send a `webhook.test` to this endpoint."""
     announce_test(session(), g.tenant_id, endpoint_id, now())
@@ -86,21 +94,24 @@ def create_test(endpoint_id: int) -> ResponseReturnValue:
 
 
 @blueprint.get("/webhook-endpoints/<int:endpoint_id>/deliveries")
+@webhook_descriptions.list_deliveries
 def deliveries(endpoint_id: int) -> ResponseReturnValue:
     """Deliveries, the newest first; `?cursor=` is the `next_cursor` of the page before."""
+    query = read_query(DeliveriesQuery)
     webhook_endpoints.find_endpoint(session(), g.tenant_id, endpoint_id)
     page = webhook_log.list_deliveries(
         session(),
         g.tenant_id,
         endpoint_id,
-        before=_number("cursor", default=None, most=2**63 - 1),
-        limit=_number("limit", default=50, most=MAX_PAGE) or 50,
+        before=query.cursor,
+        limit=query.limit,
     )
     rows = [_delivery(each) for each in page.deliveries]
     return jsonify({"deliveries": rows, "next_cursor": str(page.next_before) if page.next_before else None})
 
 
 @blueprint.post("/webhook-endpoints/<int:endpoint_id>/replay")
+@webhook_descriptions.replay_failed
 def create_replays(endpoint_id: int) -> ResponseReturnValue:
     """Send every failed delivery again that was announced since `{"since": "2026-06-01T00:00:00Z"}`."""
     webhook_endpoints.find_endpoint(session(), g.tenant_id, endpoint_id)
@@ -111,21 +122,13 @@ def create_replays(endpoint_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/webhook-deliveries/<int:delivery_id>/replay")
+@webhook_descriptions.replay_one
 def create_replay(delivery_id: int) -> ResponseReturnValue:
     """Send one delivery again."""
     webhook_log.replay_delivery(session(), g.tenant_id, delivery_id, now())
     session().commit()
     enqueue(OUTGOING, send_due_webhooks)
     return jsonify({"replayed": 1}), 202
-
-
-def _number(name: str, *, default: int | None, most: int) -> int | None:
-    given = request.args.get(name)
-    if given is None:
-        return default
-    if not (given.isascii() and given.isdigit() and len(given) < 20 and 1 <= int(given) <= most):
-        raise InvalidInput(name, f"must be a whole number from 1 to {most}")
-    return int(given)
 
 
 def _since(body: object) -> datetime:

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from dashboard.billing.calls import CallTold, note_call
 from dashboard.billing.texts import TextTold, accept_text, note_delivery
+from dashboard.web.api.webhook_descriptions import twilio_status
 from dashboard.web.webhooks.twilio_request import ADDRESS, CALL_SID, MESSAGE_SID, NUMBER, STATUS, verified
 from dashboard.wiring import now, session, wiring
 
@@ -14,6 +15,7 @@ blueprint = Blueprint("twilio_webhooks", __name__)
 
 
 @blueprint.post("/api/twilio/status/<int:tenant_id>/<int:message_id>")
+@twilio_status
 def status(tenant_id: int, message_id: int) -> ResponseReturnValue:
     """Note a text's delivery status; record its usage if a crash kept us from it."""
     post = verified()
@@ -35,6 +37,7 @@ def status(tenant_id: int, message_id: int) -> ResponseReturnValue:
 
 
 @blueprint.post("/api/twilio/call-status/<int:tenant_id>/<int:call_id>")
+@twilio_status
 def call_status(tenant_id: int, call_id: int) -> ResponseReturnValue:
     """Note how a call that we made fares; record it when it has ended."""
     post = verified()

@@ -7,6 +7,7 @@ from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest
 
 from dashboard.billing.inbound import Inbound, receive
+from dashboard.web.api.webhook_descriptions import twilio_inbound
 from dashboard.web.webhooks.twilio_request import ADDRESS, CALL_SID, MESSAGE_SID, STATUS, TwilioRequest, verified
 from dashboard.wiring import now, session
 
@@ -21,6 +22,7 @@ HANG_UP = (
 
 
 @blueprint.post("/sms")
+@twilio_inbound
 def sms() -> Response:
     """A text came in: count it."""
     post = verified()
@@ -40,6 +42,7 @@ def sms() -> Response:
 
 
 @blueprint.post("/voice")
+@twilio_inbound
 def voice() -> Response:
     """A call comes in: note it, and say goodbye."""
     _receive_call(verified())
@@ -47,6 +50,7 @@ def voice() -> Response:
 
 
 @blueprint.post("/voice/status")
+@twilio_inbound
 def voice_status() -> Response:
     """A call that came in has ended: count it and its seconds."""
     _receive_call(verified())
