@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Each does all of its own set-up.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format run screenshots requirements clean
+.PHONY: help demo test lint format run bench screenshots requirements clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,9 @@ format: $(VENV)/development.stamp ## Put the code into form
 
 run: $(VENV)/embedded.stamp ## Web, worker and scheduler as in production, with the settings of .env
 	@$(BIN)/python -m embedded run
+
+bench: $(VENV)/development.stamp ## How fast it is here, as JSON lines; ARGS="--50m" for the large ledger
+	@$(BIN)/python -m bench $(ARGS)
 
 screenshots: $(VENV)/development.stamp ## Photograph every page of a running demo into .local/shots
 	@browser="$$(sh scripts/find-browser.sh)" && BROWSER_PATH="$$browser" $(BIN)/python -m demo.screenshots

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from apiflask import APIFlask
 from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import cli, models, web
 from dashboard.config import Settings, load_settings
-from dashboard.database import db
+from dashboard.database import db, discard_dead_connections
 from dashboard.logs import configure_logs
 from dashboard.wiring import wire
 
 ROOT = Path(__file__).resolve().parent.parent
+API_VERSION = "1.0.0"
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -24,15 +26,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or load_settings()
     configure_logs(as_json=settings.log_json)
-    app = Flask("dashboard", root_path=str(ROOT), template_folder="templates", static_folder="static")
+    app = APIFlask(
+        "dashboard",
+        title="Countinghouse API",
+        version=API_VERSION,
+        spec_path="/api/openapi.json",
+        docs_path=None,
+        json_errors=False,
+        root_path=str(ROOT),
+        template_folder="templates",
+        static_folder="static",
+    )
     app.config.update(
         SECRET_KEY=settings.secret_key.get_secret_value(),
         SQLALCHEMY_DATABASE_URI=settings.database_url,
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_size": settings.database_pool_size,
             "max_overflow": 4,
-            "pool_pre_ping": True,
-            "connect_args": {"options": "-c timezone=UTC", "connect_timeout": 5},
+            "connect_args": {"options": "-c timezone=UTC -c jit=off", "connect_timeout": 5},
         },
         SESSION_COOKIE_SECURE=settings.secure_cookies,
         SESSION_COOKIE_HTTPONLY=True,
@@ -46,6 +57,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     db.init_app(app)
+    with app.app_context():
+        discard_dead_connections(db.engine)
     Migrate(app, db, directory=str(ROOT / "migrations"), compare_type=True)
     wire(app, settings)
     web.register(app, settings)

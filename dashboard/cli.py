@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -11,11 +12,13 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 
-from dashboard.billing import accounts, rollups
-from dashboard.billing.errors import InvalidInput
+from dashboard.billing import accounts, api_keys, inbound, rollups
+from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.cli_usage import import_usage
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.jobs.metering import start_sync
+from dashboard.jobs.storage import measure_storage
 from dashboard.models import Role, Tenant, User
 from dashboard.wiring import now, unit_of_work, wiring
 
@@ -26,6 +29,7 @@ account_commands = AppGroup("accounts", help="Tenants, people and API keys.")
 billing_commands = AppGroup("billing", help="What is owed to Stripe.")
 stripe_commands = AppGroup("stripe", help="The catalogue at Stripe.")
 usage_commands = AppGroup("usage", help="The usage ledger.")
+usage_commands.add_command(import_usage)
 
 
 def register(app: Flask) -> None:
@@ -41,7 +45,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except (InvalidInput, ProviderRefused, ProviderUnavailable) as error:
+        except (InvalidInput, NotFound, ProviderRefused, ProviderUnavailable) as error:
             raise click.ClickException(str(error)) from error
 
     return run
@@ -78,6 +82,20 @@ def create_tenant(name: str, email: str, sms_from: str | None) -> None:
         click.echo(str(tenant.id))
 
 
+@account_commands.command("assign-number")
+@click.argument("tenant_id", type=int)
+@click.argument("number")
+@explained
+def assign_number(tenant_id: int, number: str) -> None:
+    """Give an E.164 number to a tenant, and record what came in at it before."""
+    with unit_of_work() as session:
+        tenant = session.get(Tenant, tenant_id)
+        if tenant is None:
+            raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
+        recorded = inbound.assign_number(session, tenant, number, now())
+        click.echo(f"{number} belongs to tenant {tenant_id}; {recorded} kept webhooks recorded")
+
+
 @account_commands.command("create-user")
 @click.argument("email")
 @click.option("--name", required=True)
@@ -101,13 +119,45 @@ def create_user(email: str, name: str, password: str, tenant_id: int | None, rol
 @account_commands.command("create-key")
 @click.argument("tenant_id", type=int)
 @click.option("--name", default="default")
+@click.option("--scope", "scopes", multiple=True, help="What it may do; repeat for more. Everything when left out.")
+@click.option("--expires", type=click.DateTime(), help="When it stops working, UTC.")
 @explained
-def create_key(tenant_id: int, name: str) -> None:
+def create_key(tenant_id: int, name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
     """Create an API key for a tenant's service and print it; it cannot be read again."""
     with unit_of_work() as session:
         if session.get(Tenant, tenant_id) is None:
             raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
-        click.echo(accounts.create_api_key(session, tenant_id, name, now()))
+        key = api_keys.create_api_key(
+            session,
+            tenant_id,
+            name,
+            now(),
+            scopes=scopes or api_keys.ALL_SCOPES,
+            expires_at=expires.replace(tzinfo=UTC) if expires else None,
+            created_by="command line",
+        )
+        click.echo(key)
+
+
+@account_commands.command("list-keys")
+@click.argument("tenant_id", type=int)
+def list_keys(tenant_id: int) -> None:
+    """List a tenant's API keys: id, last four, name, scopes and state."""
+    with unit_of_work() as session:
+        for key in api_keys.list_api_keys(session, tenant_id):
+            state = "revoked" if key.revoked_at else "active"
+            click.echo(f"{key.id}\t…{key.last_four or '????'}\t{key.name}\t{','.join(key.scopes)}\t{state}")
+
+
+@account_commands.command("revoke-key")
+@click.argument("tenant_id", type=int)
+@click.argument("key_id", type=int)
+@explained
+def revoke_key(tenant_id: int, key_id: int) -> None:
+    """Revoke an API key: calls with it are refused from now on."""
+    with unit_of_work() as session:
+        key = api_keys.revoke_api_key(session, tenant_id, key_id, now())
+        click.echo(f"{key.name} is revoked")
 
 
 @billing_commands.command("sync")
@@ -128,3 +178,9 @@ def usage_verify() -> None:
         )
     click.echo(f"{len(differences)} differences")
     sys.exit(1 if differences else 0)
+
+
+@usage_commands.command("measure-storage")
+def usage_measure_storage() -> None:
+    """Take today's (UTC) storage reading of every tenant that has none; the schedule does so by itself."""
+    click.echo(f"{measure_storage(now())} tenants measured")

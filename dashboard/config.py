@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated, Self
 from urllib.parse import quote, urlsplit
 
@@ -78,6 +80,14 @@ class Settings(BaseSettings):
     twilio_auth_token: SecretStr = Field(min_length=8)
     twilio_api_base: Annotated[str | None, AfterValidator(_http_url)] = None
 
+    # Signs outgoing webhooks; SECRET_KEY by default. Set it to the old SECRET_KEY before changing that one.
+    webhook_signing_key: SecretStr | None = Field(default=None, min_length=16)
+    webhook_allow_private: bool = False
+
+    spool_folder: Path | None = None
+    spool_interval: float = Field(default=5, ge=0, le=3_600)
+    storage_root: Path | None = None
+
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     session_cookie_secure: bool | None = None
     data_credit: str | None = None
@@ -122,6 +132,17 @@ class Settings(BaseSettings):
     def uses_sandbox(self) -> bool:
         """Whether Stripe is the stand-in on this machine, where no money moves."""
         return bool(self.stripe_api_base) and urlsplit(self.stripe_api_base or "").hostname in LOOPBACK
+
+    @property
+    def signing_key(self) -> bytes:
+        """What the secrets of webhook endpoints are derived from."""
+        return (self.webhook_signing_key or self.secret_key).get_secret_value().encode()
+
+    @property
+    def api_request_spool(self) -> Path:
+        """Where API requests wait to be recorded: a folder for each database, so that none takes another's."""
+        name = sha256((self.database_url or "").encode()).hexdigest()[:16]
+        return self.spool_folder or Path(gettempdir()) / f"countinghouse-{name}"
 
     @property
     def secure_cookies(self) -> bool:

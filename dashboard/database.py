@@ -5,13 +5,16 @@ Session rule: the domain adds and reads, the entry point commits. Nothing else c
 
 from __future__ import annotations
 
+import select
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, MetaData, Text, text
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 # Every key and check has a name, because spreading tables over nodes drops keys and adds them again by name.
@@ -39,9 +42,35 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(metadata=Base.metadata)
 
 
+def discard_dead_connections(engine: Engine) -> None:
+    """Look at a pooled connection before it is used again, at the price of one system call instead of a round trip.
+
+    The server says nothing on an idle connection but goodbye: what can be read there is the end of it. A connection
+    that died without a word fails its first statement, as it would after any check.
+    """
+
+    @event.listens_for(engine, "checkout")
+    def look(connection: Any, _record: object, _proxy: object) -> None:
+        watch = select.poll()
+        watch.register(connection.pgconn.socket, select.POLLIN)
+        if watch.poll(0):
+            raise InvalidatePoolError
+
+
 def lock_object(session: Session, *names: object) -> None:
     """Hold the lock of this name until the transaction ends: one writer at a time for one outside object."""
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key_of(names)})
+
+
+def share_objects(session: Session, names: Sequence[tuple[object, ...]]) -> None:
+    """Hold the locks of these names together with others until the transaction ends; who wants one alone waits.
+
+    In the order given: whoever takes several takes them in the same order as everybody else.
+    """
+    keys = [_key_of(each) for each in names]
+    session.execute(
+        text("SELECT pg_advisory_xact_lock_shared(key) FROM unnest(CAST(:keys AS bigint[])) AS key"), {"keys": keys}
+    )
 
 
 def try_lock_object(session: Session, *names: object) -> bool:

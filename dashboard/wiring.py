@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from flask import Flask, current_app
 from redis import Redis
@@ -13,7 +14,7 @@ from sqlalchemy.orm import Session
 from stripe import StripeClient
 
 from dashboard.billing.plans import INTERVALS, PLANS, PricePins
-from dashboard.billing.ports import BillingProvider, TextProvider
+from dashboard.billing.ports import BillingProvider, TelephonyProvider
 from dashboard.billing.usage_types import METERED
 from dashboard.clock import Clock
 from dashboard.config import Settings
@@ -21,6 +22,9 @@ from dashboard.database import db
 from dashboard.integrations.stripe.client import build_client
 from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.twilio.gateway import TwilioGateway
+from dashboard.integrations.webhook_sender import WebhookSender
+
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Wiring:
     pins: PricePins
     stripe_client: StripeClient
     billing: BillingProvider
-    texts: TextProvider
+    webhooks: WebhookSender
+    telephony: TelephonyProvider
 
 
 def wire(app: Flask, settings: Settings) -> Wiring:
@@ -46,7 +51,8 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         pins=read_pins(settings),
         stripe_client=client,
         billing=StripeGateway(client),
-        texts=TwilioGateway(settings),
+        webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
+        telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring
     return wiring
@@ -94,3 +100,14 @@ def unit_of_work() -> Iterator[Session]:
         raise
     finally:
         db.session.remove()
+
+
+def read_while_answering(read: Callable[[Session], Iterator[Row]]) -> Iterator[Row]:
+    """The rows of `read`, in a session of their own: a streamed answer is read when the request's session is gone."""
+    engine = db.engine
+
+    def rows() -> Iterator[Row]:
+        with Session(engine) as reading:
+            yield from read(reading)
+
+    return rows()

@@ -18,6 +18,7 @@ from dashboard.app import create_app
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.wiring import unit_of_work, wiring
 from demo.accounts import card_lines, create_accounts, write_card
+from demo.platform import start_example_platform, write_platform_config
 from demo.sandbox_control import SandboxControl
 from demo.seed import DAYS, Seed
 from demo.traffic import CREDIT, open_traffic
@@ -32,6 +33,9 @@ PORT = int(os.environ.get("PORT", "5000"))
 BASE = f"http://127.0.0.1:{PORT}"
 STRIPE_PORT = int(os.environ.get("SANDBOX_STRIPE_PORT", "12111"))
 TWILIO_PORT = int(os.environ.get("SANDBOX_TWILIO_PORT", "12112"))
+PLATFORM_PORT = int(os.environ.get("PLATFORM_PORT", "5001"))
+PLATFORM_CONFIG = FOLDER / "platform" / "config.json"
+MEDIA = FOLDER / "media"
 STRIPE_BASE, TWILIO_BASE = f"http://127.0.0.1:{STRIPE_PORT}", f"http://127.0.0.1:{TWILIO_PORT}"
 
 
@@ -67,7 +71,12 @@ def discard_half_made_history() -> None:
 
 def run(stack: Stack, card: Path, began: float) -> None:
     """The demo, once its servers answer."""
-    for port, variable in ((PORT, "PORT"), (STRIPE_PORT, "SANDBOX_STRIPE_PORT"), (TWILIO_PORT, "SANDBOX_TWILIO_PORT")):
+    for port, variable in (
+        (PORT, "PORT"),
+        (PLATFORM_PORT, "PLATFORM_PORT"),
+        (STRIPE_PORT, "SANDBOX_STRIPE_PORT"),
+        (TWILIO_PORT, "SANDBOX_TWILIO_PORT"),
+    ):
         refuse_taken(port, variable)
     stack.spawn(
         "sandbox",
@@ -88,10 +97,11 @@ def run(stack: Stack, card: Path, began: float) -> None:
     if is_first:
         control.start_at(control.now() - timedelta(days=DAYS))
     app = prepare()
-    start_platform(stack)
+    start_countinghouse(stack)
     if is_first:
-        make_history(app, control, card)
+        make_history(app, stack, control, card)
     else:
+        start_example_platform(stack, PLATFORM_CONFIG, PLATFORM_PORT)
         control.advance_to_real_time()
     say(f"\nCountinghouse is at {BASE} ({time.monotonic() - began:.0f} s). Ctrl-C stops all of it.\n")
     for line in card_lines(card):
@@ -112,6 +122,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "TWILIO_AUTH_TOKEN": kept("twilio_auth_token", lambda: secrets.token_hex(16)),
         "TWILIO_API_BASE": TWILIO_BASE,
         "CLOCK_FILE": str(FOLDER / "clock.json"),
+        "STORAGE_ROOT": str(MEDIA),
     }
     webhook_secret = FOLDER / "webhook_secret"
     if webhook_secret.exists():
@@ -144,7 +155,7 @@ def prepare() -> Flask:
     return app
 
 
-def start_platform(stack: Stack) -> None:
+def start_countinghouse(stack: Stack) -> None:
     """The web server, the worker and the scheduler, as in production."""
     stack.spawn(
         "web",
@@ -159,7 +170,7 @@ def start_platform(stack: Stack) -> None:
     stack.spawn("scheduler", [sys.executable, "worker.py", "--scheduler"])
 
 
-def make_history(app: Flask, control: SandboxControl, card: Path) -> None:
+def make_history(app: Flask, stack: Stack, control: SandboxControl, card: Path) -> None:
     """Six months, once."""
     traffic = open_traffic(DATA)
     if traffic.is_real:
@@ -167,7 +178,9 @@ def make_history(app: Flask, control: SandboxControl, card: Path) -> None:
     else:
         say("DEMO_DATA holds no traffic files: making six months of history with messages of our own …")
     tenants, staff = create_accounts(app, control.now())
-    Seed(app, BASE, control, traffic, tenants, say).run()
+    write_platform_config(PLATFORM_CONFIG, BASE, MEDIA, tenants)
+    platform = start_example_platform(stack, PLATFORM_CONFIG, PLATFORM_PORT)
+    Seed(app, BASE, platform, control, traffic, tenants, say).run()
     write_card(card, tenants, staff, CREDIT if traffic.is_real else "")
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from dashboard.billing import accounts
+from dashboard.billing import accounts, api_keys
 from dashboard.models import Role
 from dashboard.wiring import unit_of_work
 
@@ -90,7 +90,7 @@ def create_accounts(app: Flask, now: datetime) -> tuple[list[DemoTenant], Login]
                 session, name=demo.name, billing_email=f"billing@{demo.domain}", sms_from=demo.sms_from, now=now
             )
             demo.id, demo.since = tenant.id, now.date()
-            demo.key = accounts.create_api_key(session, tenant.id, "platform", now)
+            demo.key = api_keys.create_api_key(session, tenant.id, "platform", now)
             for role, name in demo.people:
                 login = _new_login(role.value, name, demo.domain)
                 user = accounts.create_user(session, email=login.email, name=name, password=login.password, now=now)

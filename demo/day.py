@@ -1,4 +1,4 @@
-"""One tenant's day besides its texts: calls, AI, received texts, storage and the rest of the 16 usage types."""
+"""One tenant's day besides its texts: what its people do on the platform, which reports it."""
 
 from __future__ import annotations
 
@@ -9,66 +9,60 @@ from typing import Any
 from demo.accounts import DemoTenant
 from demo.traffic import AiRequest, Traffic
 
-
-def usage_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, random: Random) -> list[dict[str, Any]]:
-    """Usage events of one day, as a service of the platform would report them."""
-    busy = max(1, tenant.texts_a_day if morning.weekday() < 5 else tenant.texts_a_day // 2)
-    day = morning.strftime("%Y%m%d")
-    events: list[dict[str, Any]] = []
-
-    def add(usage_type: str, quantity: int, at: datetime, **more: Any) -> None:
-        key = f"{day}-{usage_type}-{len(events)}"
-        events.append(
-            {
-                "usage_type": usage_type,
-                "quantity": quantity,
-                "idempotency_key": key,
-                "occurred_at": at.isoformat(),
-                "user_id": random.choice(tenant.logins).email,
-                **more,
-            }
-        )
-
-    _add_ai(add, busy, morning + timedelta(hours=11), traffic)
-    _add_calls(add, busy, morning + timedelta(hours=14), day, random)
-    _add_rest(add, busy, morning, day, random)
-    stored = 60 * tenant.texts_a_day + 3 * (morning.date() - tenant.since).days + random.randint(0, 5)
-    add("STORAGE_USED_MB", stored, morning + timedelta(hours=18), resource_type="bucket")
-    return events
+CAMPAIGNS = ("reminders", "offers", "service")
 
 
-def _add_ai(add: Any, busy: int, start: datetime, traffic: Traffic) -> None:
-    """AI messages at the pace of the trace: one event a request, its tokens in the metadata."""
+def busyness(tenant: DemoTenant, morning: datetime) -> int:
+    """How much happens on this day; weekends are quiet."""
+    return max(1, tenant.texts_a_day if morning.weekday() < 5 else tenant.texts_a_day // 2)
+
+
+def actions_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, random: Random) -> list[dict[str, Any]]:
+    """The day's actions, as the platform's `POST /<tenant>/actions` takes them."""
+    busy, day = busyness(tenant, morning), morning.strftime("%Y%m%d")
+    actions: list[dict[str, Any]] = []
+
+    def act(action: str, at: datetime, **fields: Any) -> None:
+        user = random.choice(tenant.logins).email
+        actions.append({"action": action, "at": at.isoformat(), "user": user, **fields})
+
+    _talk(act, busy, morning + timedelta(hours=11), day, traffic)
+    noon = morning + timedelta(hours=12)
+    for _ in range(busy // 2 + 1):
+        act("import-contacts", noon, csv=_contacts(random.randint(1, 6), random))
+    if morning.weekday() == 0:
+        _launch_week(act, noon, day, traffic, random)
+    if morning.weekday() == 2:
+        act("launch-journey", noon, name=f"Welcome {day}", steps=["text", "wait a day", "call"])
+        act("generate-articles", noon, topic="Answers to common questions", count=random.randint(1, 4))
+    return actions
+
+
+def _talk(act: Any, busy: int, start: datetime, day: str, traffic: Traffic) -> None:
+    """AI messages at the pace of the trace, a conversation of six each; now and then a voice clip."""
     first: AiRequest | None = None
     for n in range(6 * busy):
         request = next(traffic.requests)
         first = first or request
         at = start + timedelta(seconds=max(request.second - first.second, 0))
         tokens = {"context_tokens": request.context_tokens, "generated_tokens": request.generated_tokens}
-        add("AI_MESSAGE_GENERATED", 1, at, resource_type="conversation", metadata=tokens)
+        act("reply", at, conversation=f"{day}-{n // 6}", prompt=next(traffic.texts), **tokens)
         if n % 12 == 0:
-            add("AI_VOICE_GENERATED", 1, at, resource_type="voice_clip", metadata={"model": "narrator"})
+            act("speak", at, text=next(traffic.texts))
 
 
-def _add_calls(add: Any, busy: int, start: datetime, day: str, random: Random) -> None:
-    for n in range(busy):
-        at = start + timedelta(minutes=7 * n)
-        call = {"resource_type": "call", "resource_id": f"CA-{day}-{n}"}
-        add("CALL_MADE" if n % 3 else "CALL_RECEIVED", 1, at, **call)
-        add("CALL_DURATION_SECONDS", random.randint(20, 420), at, **call)
+def _launch_week(act: Any, noon: datetime, day: str, traffic: Traffic, random: Random) -> None:
+    text = next(traffic.texts)
+    act("create-template", noon, name=f"Week {day}", text=text)
+    act("generate-template", noon, name=f"Offer {day}", purpose="this week's offer")
+    act("launch-campaign", noon, name=random.choice(CAMPAIGNS), text=text, to=[a_number(random), a_number(random)])
 
 
-def _add_rest(add: Any, busy: int, morning: datetime, day: str, random: Random) -> None:
-    noon = morning + timedelta(hours=12)
-    for n in range(busy // 2 + 1):
-        add("SMS_RECEIVED", random.choice((1, 1, 1, 2)), noon + timedelta(minutes=n), resource_type="message")
-        add("CONTACT_CREATED", random.randint(1, 6), noon, resource_type="import", resource_id=f"{day}-{n}")
-    add("API_REQUEST", random.randint(40, 90) * busy, noon, resource_type="service", resource_id="platform")
-    add("WEBHOOK_TRIGGERED", random.randint(2, 9) * busy, noon, resource_type="endpoint")
-    if morning.weekday() == 0:
-        add("CAMPAIGN_LAUNCHED", 1, noon, resource_type="campaign", resource_id=f"campaign-{day}")
-        add("TEMPLATE_CREATED", 1, noon, resource_type="template", resource_id=f"template-{day}")
-        add("AI_TEMPLATE_CREATED", 1, noon, resource_type="template", resource_id=f"ai-{day}")
-    if morning.weekday() == 2:
-        add("JOURNEY_LAUNCHED", 1, noon, resource_type="journey", resource_id=f"journey-{day}")
-        add("CONTENT_AI_GENERATED", random.randint(1, 4), noon, resource_type="article")
+def a_number(random: Random) -> str:
+    """Somebody's telephone number."""
+    return f"+1555{random.randint(2_000_000, 9_999_999)}"
+
+
+def _contacts(count: int, random: Random) -> str:
+    """A file of contacts as people import it."""
+    return "".join(["phone,name\n", *(f"{a_number(random)},Contact {n + 1}\n" for n in range(count))])

@@ -1,7 +1,7 @@
 """Six months in under a minute: the sandbox's clock runs, and everything else is the platform's own work.
 
-Texts go through the SMS API and Twilio's sandbox, other usage through the events API, plans are bought on the
-hosted page, meters are synced by the worker, invoices come back by webhook.
+People act on the example platform, which sends texts through Countinghouse and Twilio's sandbox and reports the rest
+through its client. Plans are bought on the hosted page, meters are synced by the worker, invoices come back by webhook.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from dashboard.jobs.metering import start_sync
 from dashboard.models import Subscription, SyncRun, SyncState
 from dashboard.wiring import unit_of_work
 from demo.accounts import DemoTenant
-from demo.day import usage_of_day
+from demo.day import CAMPAIGNS, a_number, actions_of_day
+from demo.direct import direct_usage_of_day
+from demo.platform import ExamplePlatform
 from demo.sandbox_control import SandboxControl, wait_until
 from demo.traffic import Traffic
 from demo.visitor import Visitor
@@ -29,7 +31,6 @@ from demo.visitor import Visitor
 DAYS = 183
 # Juniper's owner ends the subscription on this day; it stays active to the end of its period.
 LAST_DAY_OF_JUNIPER = 152
-SENDERS = 4
 
 
 class Seed:
@@ -39,23 +40,18 @@ class Seed:
         self,
         app: Flask,
         base: str,
+        platform: ExamplePlatform,
         control: SandboxControl,
         traffic: Traffic,
         tenants: list[DemoTenant],
         say: Callable[[str], None],
     ) -> None:
-        self.app, self.base, self.control, self.traffic, self.tenants, self.say = (
-            app,
-            base,
-            control,
-            traffic,
-            tenants,
-            say,
-        )
+        self.app, self.base, self.platform, self.control = app, base, platform, control
+        self.traffic, self.tenants, self.say = traffic, tenants, say
         self.random = random.Random(20_260)
         self.start = control.now()
         self.http = {tenant.slug: requests.Session() for tenant in tenants}
-        self.senders = ThreadPoolExecutor(SENDERS)
+        self.people = ThreadPoolExecutor(len(tenants))
 
     def run(self) -> None:
         """Walk all days, then catch up with the wall clock."""
@@ -66,11 +62,11 @@ class Seed:
                 self._advance(morning + timedelta(hours=hour, minutes=minute))
                 self._send_texts(morning)
             self._advance(morning + timedelta(hours=19))
-            self._record_usage(morning)
+            self._spend_day(morning)
             if day % 30 == 29:
                 self.say(f"  {day + 1} of {DAYS} days")
         self._catch_up()
-        self.senders.shutdown()
+        self.people.shutdown()
 
     def _change_plans(self, day: int, morning: datetime) -> None:
         for tenant in self.tenants:
@@ -89,24 +85,31 @@ class Seed:
     def _send_texts(self, morning: datetime) -> None:
         """Half a day's texts of each tenant; weekends are quiet."""
         weekend = morning.weekday() >= 5
-        jobs = []
+        actions: dict[str, list[dict[str, Any]]] = {}
         for tenant in self.tenants:
             count = tenant.texts_a_day if not weekend else tenant.texts_a_day // 2
-            for _ in range(self.random.randint(count // 2, count) // 2 + self.random.randint(0, 1)):
-                body = {
-                    "to": f"+1555{self.random.randint(2_000_000, 9_999_999)}",
-                    "body": next(self.traffic.texts),
-                    "user_id": self.random.choice(tenant.logins).email,
-                    "metadata": {"campaign": self.random.choice(("reminders", "offers", "service"))},
+            actions[tenant.slug] = [
+                {
+                    "action": "send-text",
+                    "to": a_number(self.random),
+                    "text": next(self.traffic.texts),
+                    "user": self.random.choice(tenant.logins).email,
+                    "campaign": self.random.choice(CAMPAIGNS),
                 }
-                jobs.append(self.senders.submit(self._post, tenant, "/api/messages/sms", body))
-        for job in jobs:
-            job.result()
+                for _ in range(self.random.randint(count // 2, count) // 2 + self.random.randint(0, 1))
+            ]
+        self._act(actions)
 
-    def _record_usage(self, morning: datetime) -> None:
+    def _spend_day(self, morning: datetime) -> None:
+        self._act({tenant.slug: actions_of_day(tenant, morning, self.traffic, self.random) for tenant in self.tenants})
         for tenant in self.tenants:
-            events = usage_of_day(tenant, morning, self.traffic, self.random)
+            events = direct_usage_of_day(tenant, morning, self.random)
             self._post(tenant, "/api/billing/usage/events", {"events": events})
+
+    def _act(self, actions: dict[str, list[dict[str, Any]]]) -> None:
+        """Let the people of all tenants act at the same time."""
+        for done in [self.people.submit(self.platform.act, slug, some) for slug, some in actions.items()]:
+            done.result()
 
     def _post(self, tenant: DemoTenant, path: str, body: dict[str, Any]) -> None:
         answer = self.http[tenant.slug].post(

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import psycopg
@@ -37,8 +38,9 @@ QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off",
 class Postgres:
     """One server on one data folder."""
 
-    def __init__(self, data_dir: Path, place: Place, keep: Keep, *, durable: bool) -> None:
+    def __init__(self, data_dir: Path, place: Place, keep: Keep, *, durable: bool, settings: Mapping[str, str]) -> None:
         self._data_dir, self._place, self._keep, self._durable = data_dir, place, keep, durable
+        self._settings = SETTINGS | ({} if durable else QUICK) | dict(settings)
         self._programs = postgres_programs(place.copies)
         self._data = place.folder / "data"
         self.port = 0
@@ -69,9 +71,8 @@ class Postgres:
     def launch(self) -> Process:
         """Start it on a free port."""
         self.port = self._keep.port("postgres_port")
-        settings = SETTINGS | ({} if self._durable else QUICK)
         argv = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port)]
-        for name, value in settings.items():
+        for name, value in self._settings.items():
             argv += ["-c", f"{name}={value}"]
         return Process("postgres", argv, self._data_dir, cwd=self._place.folder, user=self._place.user, signals=ENDING)
 

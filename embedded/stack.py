@@ -41,11 +41,13 @@ class Stack:
         durable: bool = True,
         environment: Mapping[str, str] | None = None,
         patience: float = 0,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Nothing starts yet. A folder in use is waited for `patience` seconds: its stack may be about to end.
 
         `durable=False` is for tests: quick, and a crash may lose data. In `environment` (this process' own by default)
         DATABASE_URL, or DB_HOST and its companions, and REDIS_URL name servers of your own: those are not started.
+        `settings` are PostgreSQL's, beside and above the usual ones.
         """
         self.data_dir = data_dir.absolute()
         self.database_url = ""
@@ -53,6 +55,7 @@ class Stack:
         self._durable = durable
         self._environment = os.environ if environment is None else environment
         self._patience = patience
+        self._settings = settings or {}
         self._parent = os.getppid()
         self._admin_url = ""
         self._processes: list[Process] = []
@@ -87,7 +90,7 @@ class Stack:
         self.database_url = self._admin_url = databases.url_from(self._environment)
         self.redis_url = self._environment.get("REDIS_URL", "")
         if not self.database_url:
-            server = Postgres(self.data_dir, place, keep, durable=self._durable)
+            server = Postgres(self.data_dir, place, keep, durable=self._durable, settings=self._settings)
             server.prepare()
             bring_up(server, self._processes)
             server.see_to_role()

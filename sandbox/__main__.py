@@ -39,7 +39,7 @@ def main() -> None:
     except OutdatedState as problem:
         sys.exit(f"{options.data}: {problem}")
     clock = Clock(options.data / "clock.json", options.clock_file)
-    transcript, faults, callbacks = Transcript(options.transcript), Faults(), Callbacks()
+    transcript, faults, callbacks = Transcript(options.transcript), Faults(), Callbacks(store)
     deliveries = Deliveries(store, transcript.write)
     world = World(store, clock, deliveries)
     stripe = _serve(_stripe_app(world, faults, transcript), options.host, options.stripe_port, "--stripe-port")

@@ -114,7 +114,7 @@ def _register_faults(app: Flask, world: World, faults: Faults) -> None:
 
     @app.post("/_sandbox/faults")
     def plan_fault() -> ResponseReturnValue:
-        return _plan(faults, CALL_KINDS)
+        return plan_faults(faults, CALL_KINDS)
 
     @app.get("/_sandbox/faults")
     def show_faults() -> ResponseReturnValue:
@@ -127,7 +127,7 @@ def _register_faults(app: Flask, world: World, faults: Faults) -> None:
 
     @app.post("/_sandbox/webhook_faults")
     def plan_webhook_fault() -> ResponseReturnValue:
-        return _plan(world.deliveries.faults, WEBHOOK_KINDS)
+        return plan_faults(world.deliveries.faults, WEBHOOK_KINDS)
 
     @app.delete("/_sandbox/webhook_faults")
     def clear_webhook_faults() -> ResponseReturnValue:
@@ -137,7 +137,8 @@ def _register_faults(app: Flask, world: World, faults: Faults) -> None:
         return jsonify({"ok": True})
 
 
-def _plan(faults: Faults, kinds: tuple[str, ...]) -> ResponseReturnValue:
+def plan_faults(faults: Faults, kinds: tuple[str, ...]) -> ResponseReturnValue:
+    """Plan the faults that this request asks for, or say what is wrong with it."""
     body = request.get_json()
     times, seconds = body.get("times", 1), body.get("seconds")
     if body.get("kind") not in kinds or not isinstance(body.get("match"), str):

@@ -62,6 +62,8 @@ def settings_for(stack: Stack, sandbox_server: SandboxServer, database_url: str,
         "clock_file": sandbox_server.clock_file,
         "stripe_webhook_secret": "whsec_of_the_tests",
         "pinned": {},
+        "spool_folder": stack.data_dir / "spool" / database_url.rpartition("/")[2],
+        "spool_interval": 0,  # tests say when
     }
     return load_settings(**{**given, **more})
 
@@ -107,9 +109,15 @@ def database_url(stack: Stack, template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def app(stack: Stack, sandbox: SandboxServer, database_url: str) -> Iterator[Flask]:
+def more_settings() -> dict[str, object]:
+    """What a test file wants set besides; it overrides this fixture."""
+    return {}
+
+
+@pytest.fixture
+def app(stack: Stack, sandbox: SandboxServer, database_url: str, more_settings: dict[str, object]) -> Iterator[Flask]:
     """An application on an empty database and an empty sandbox."""
-    app = create_app(settings_for(stack, sandbox, database_url))
+    app = create_app(settings_for(stack, sandbox, database_url, **more_settings))
     app.test_client_class = IsolatedClient
     app.extensions["countinghouse"].redis.flushall()
     with app.app_context():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from typing import Any
 
 import requests
@@ -12,7 +13,7 @@ from rq import Queue, SimpleWorker
 from stripe import WebhookSignature
 from werkzeug.test import TestResponse
 
-from dashboard.billing import accounts
+from dashboard.billing import api_keys
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog
 from dashboard.jobs.queues import QUEUES
@@ -31,11 +32,16 @@ class IsolatedClient(FlaskClient):
             return super().open(*args, **kwargs)
 
 
-def new_tenant(*, sms_from: str | None = "+15005550006") -> tuple[int, str]:
-    """A stored tenant and its API key."""
+_senders = count(15_005_560_000)
+
+
+def new_tenant(*, sms_from: str | None = "") -> tuple[int, str]:
+    """A stored tenant and its API key; it has a number of its own unless `sms_from` says otherwise."""
+    if sms_from == "":
+        sms_from = f"+{next(_senders)}"
     with unit_of_work() as session:
         tenant = make_tenant(session, sms_from=sms_from, now=now())
-        key = accounts.create_api_key(session, tenant.id, "tests", now())
+        key = api_keys.create_api_key(session, tenant.id, "tests", now())
         return tenant.id, key
 
 

@@ -45,18 +45,24 @@ class SandboxServer:
     def reset(self) -> None:
         """Forget everything; the clock is real time again."""
         self.post("/_sandbox/reset", {})
+        self.http.delete(f"{self.twilio_base}/_sandbox/callback_faults", timeout=30)
 
     def advance(self, **how: float) -> None:
         """Let time pass: `advance_by` seconds, or `advance_to` a Unix time."""
         self.post("/_sandbox/clock", how)
 
-    def fail(self, match: str, kind: str, times: int = 1) -> None:
+    def fail(self, match: str, kind: str, times: int = 1, seconds: float | None = None) -> None:
         """Make the next calls that match fail."""
-        self.post("/_sandbox/faults", {"match": match, "kind": kind, "times": times})
+        self.post("/_sandbox/faults", {"match": match, "kind": kind, "times": times, "seconds": seconds})
 
-    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Use a control of the Stripe side."""
-        answer = self.http.post(f"{self.stripe_base}{path}", json=body, timeout=30)
+    def fail_callbacks(self, match: str, kind: str, times: int = 1, seconds: float | None = None) -> None:
+        """Let Twilio's next callbacks that match ("text delivered") fail."""
+        wanted = {"match": match, "kind": kind, "times": times, "seconds": seconds}
+        self.post("/_sandbox/callback_faults", wanted, base=self.twilio_base)
+
+    def post(self, path: str, body: dict[str, Any], base: str | None = None) -> dict[str, Any]:
+        """Use a control, of the Stripe side unless `base` is another."""
+        answer = self.http.post(f"{base or self.stripe_base}{path}", json=body, timeout=30)
         assert answer.status_code == 200, answer.text
         found: dict[str, Any] = answer.json()
         return found

@@ -30,8 +30,23 @@ def test_an_operator_makes_a_tenant_its_people_and_its_key(app: Flask, client: F
     assert client.post("/api/billing/usage/events", json=usage_body(), headers=bearer(key)).status_code == 201
 
 
+def test_an_operator_limits_lists_and_revokes_keys(app: Flask, client: FlaskClient) -> None:
+    tenant = run(app, "accounts", "create-tenant", "Acme", "--email", "billing@acme.example")
+    key = run(app, "accounts", "create-key", tenant, "--name", "reader", "--scope", "usage:read", "--scope", "sync:run")
+    assert client.post("/api/billing/usage/events", json=usage_body(), headers=bearer(key)).status_code == 403
+    id_, last_four, *rest = run(app, "accounts", "list-keys", tenant).split("\t")
+    assert (last_four, rest) == (f"…{key[-4:]}", ["reader", "usage:read,sync:run", "active"])
+    assert run(app, "accounts", "revoke-key", tenant, id_) == "reader is revoked"
+    assert client.get("/api/billing/usage", headers=bearer(key)).status_code == 401
+    assert run(app, "accounts", "list-keys", tenant).endswith("revoked")
+
+
 def test_what_is_wrong_is_told_in_one_line(app: Flask) -> None:
     assert "billing_email" in run(app, "accounts", "create-tenant", "Acme", "--email", "nobody", code=1)
     assert "there is no tenant 99" in run(app, "accounts", "create-key", "99", code=1)
+    tenant = run(app, "accounts", "create-tenant", "Acme", "--email", "billing@acme.example")
+    assert "everything is none" in run(app, "accounts", "create-key", tenant, "--scope", "everything", code=1)
+    assert "expires_at" in run(app, "accounts", "create-key", tenant, "--expires", "2020-01-01", code=1)
+    assert "no API key 99" in run(app, "accounts", "revoke-key", tenant, "99", code=1)
     weak = ("--name", "Ada", "--password", "short")
     assert "password" in run(app, "accounts", "create-user", "ada@acme.example", *weak, code=1)

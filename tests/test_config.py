@@ -48,6 +48,9 @@ def test_a_missing_value_names_itself(environment: pytest.MonkeyPatch, name: str
         ("TWILIO_ACCOUNT_SID", "XY1"),
         ("CLOCK_FILE", "clock.json"),
         ("STRIPE_PRICE_STARTER_MONTHLY", "prod_1"),
+        ("WEBHOOK_SIGNING_KEY", "short"),
+        ("WEBHOOK_ALLOW_PRIVATE", "perhaps"),
+        ("SPOOL_INTERVAL", "-1"),
     ],
 )
 def test_a_malformed_value_names_itself_and_is_not_shown(
@@ -67,3 +70,17 @@ def test_db_parts_make_a_url(environment: pytest.MonkeyPatch) -> None:
 
 def test_secrets_do_not_print(environment: pytest.MonkeyPatch) -> None:
     assert "sk_test_123" not in repr(load_settings())
+
+
+def test_webhooks_are_signed_with_the_secret_key_until_another_is_set(environment: pytest.MonkeyPatch) -> None:
+    assert load_settings().signing_key == GOOD["SECRET_KEY"].encode()
+    environment.setenv("WEBHOOK_SIGNING_KEY", "the key of last year")
+    assert load_settings().signing_key == b"the key of last year"
+
+
+def test_each_database_has_a_spool_of_its_own(environment: pytest.MonkeyPatch) -> None:
+    first = load_settings().api_request_spool
+    environment.setenv("DATABASE_URL", "postgresql://u:p@127.0.0.1/other")
+    assert load_settings().api_request_spool != first
+    environment.setenv("SPOOL_FOLDER", "/var/lib/countinghouse/spool")
+    assert str(load_settings().api_request_spool) == "/var/lib/countinghouse/spool"

@@ -1,4 +1,4 @@
-"""Tenants, people and keys: making them, and finding who is asking."""
+"""Tenants and people: making them, and finding who is asking. Their services' keys are in `api_keys`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import secrets
 from datetime import datetime
 from functools import lru_cache
-from hashlib import sha256
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -14,11 +13,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.inbound import assign_number
+from dashboard.billing.phone_numbers import PHONE
 from dashboard.billing.usage_input import clean_text
-from dashboard.models import ApiKey, Membership, Role, Tenant, User
+from dashboard.models import Membership, Role, Tenant, User
 
-KEY = re.compile(r"^ch_([1-9][0-9]{0,17})_[A-Za-z0-9_-]{32}$")
-PHONE = re.compile(r"^\+[1-9][0-9]{6,14}$")
 MIN_PASSWORD = 10
 _hasher = PasswordHasher()
 
@@ -26,7 +25,7 @@ _hasher = PasswordHasher()
 def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: str | None, now: datetime) -> Tenant:
     """A new tenant, on Free until it buys a plan.
 
-    Raises `InvalidInput`.
+    Raises `InvalidInput`, also for a number that another tenant has.
     """
     if sms_from is not None and not PHONE.match(sms_from):
         raise InvalidInput("sms_from", "must be an E.164 number such as +15005550006")
@@ -38,6 +37,8 @@ def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: 
     )
     session.add(tenant)
     session.flush()
+    if sms_from is not None:
+        assign_number(session, tenant, sms_from, now, field="sms_from")
     return tenant
 
 
@@ -69,35 +70,6 @@ def add_member(session: Session, tenant: Tenant, user: User, role: Role) -> None
     """Give a person a role in a tenant."""
     session.merge(Membership(tenant_id=tenant.id, user_id=user.id, role=role))
     session.flush()
-
-
-def create_api_key(session: Session, tenant_id: int, name: str, now: datetime) -> str:
-    """A new key for a tenant's service. This is the only time the key can be read."""
-    key = f"ch_{tenant_id}_{secrets.token_urlsafe(24)}"
-    session.add(
-        ApiKey(
-            tenant_id=tenant_id,
-            name=clean_text(name, "name", required=True) or "",
-            key_hash=_digest(key),
-            created_at=now,
-        )
-    )
-    session.flush()
-    return key
-
-
-def tenant_id_of_key(session: Session, key: str) -> int | None:
-    """The tenant a key belongs to, or None for one that is malformed, unknown or revoked."""
-    form = KEY.match(key)
-    if form is None:
-        return None
-    tenant_id = int(form.group(1))
-    found = session.scalars(
-        select(ApiKey.id).where(
-            ApiKey.tenant_id == tenant_id, ApiKey.key_hash == _digest(key), ApiKey.revoked_at.is_(None)
-        )
-    ).first()
-    return tenant_id if found is not None else None
 
 
 def authenticate(session: Session, email: str, password: str) -> User | None:
@@ -133,10 +105,6 @@ def _email(value: str, field: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) or len(address) > 254:
         raise InvalidInput(field, "must be an email address")
     return address
-
-
-def _digest(key: str) -> bytes:
-    return sha256(key.encode()).digest()
 
 
 @lru_cache(maxsize=1)

@@ -20,5 +20,13 @@ class IdempotencyConflict(Exception):
         self.key = key
 
 
+class AlreadyCorrected(Exception):
+    """The event was corrected before, and one correction is all there is. `event_id` names the original."""
+
+    def __init__(self, event_id: int) -> None:
+        super().__init__(f"event {event_id} has been corrected before; an event is corrected once")
+        self.event_id = event_id
+
+
 class NotFound(LookupError):
     """There is no such thing for this tenant."""

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.announcements import announce_invoice, state_of_invoice
 from dashboard.billing.customers import hold_mirror
 from dashboard.billing.periods import learn_period
 from dashboard.billing.plans import usage_types_of_prices
@@ -23,7 +24,8 @@ def sync_invoice(session: Session, facts: InvoiceFacts, now: datetime) -> bool:
     price_ids = {line.price_id for line in facts.lines if line.price_id}
     types = usage_types_of_prices(session, price_ids)
     fields = {key: value for key, value in asdict(facts).items() if key not in {"lines", "customer_id"}}
-    invoice = session.get(Invoice, (tenant.id, facts.id))
+    invoice = session.get(Invoice, (tenant.id, facts.id), populate_existing=True)
+    before = state_of_invoice(invoice)
     if invoice is None:
         invoice = Invoice(tenant_id=tenant.id, synced_at=now, **fields)
         session.add(invoice)
@@ -52,6 +54,7 @@ def sync_invoice(session: Session, facts: InvoiceFacts, now: datetime) -> bool:
         )
     session.flush()
     _learn_billed_periods(session, invoice)
+    announce_invoice(session, invoice, before, now)
     return True
 
 

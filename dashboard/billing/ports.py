@@ -98,6 +98,7 @@ class InvoiceFacts:
     due_at: datetime | None
     finalized_at: datetime | None
     paid_at: datetime | None
+    payment_attempts: int
     lines: tuple[InvoiceLineFacts, ...]
 
 
@@ -147,18 +148,38 @@ class BillingProvider(MeterSender, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class TextFacts:
-    """A text as the telephony provider has it."""
+    """A text as the telephony provider has it. `error_code` is the provider's, where the text went wrong."""
 
     sid: str
     status: str
     segments: int
+    error_code: str | None = None
 
 
-class TextProvider(Protocol):
-    """Sends texts."""
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """A call as the telephony provider has it. `duration` is whole seconds, None before its end."""
+
+    sid: str
+    status: str
+    duration: int | None
+    ended_at: datetime | None
+
+
+class TelephonyProvider(Protocol):
+    """Sends texts and makes calls. A callback tells how each fares."""
 
     def send_text(self, *, to: str, from_: str, body: str, status_callback: str) -> TextFacts:
         """Raises `ProviderRefused` (not sent) or `ProviderUnavailable` (perhaps sent: its callback will tell)."""
 
     def fetch_text(self, sid: str) -> TextFacts:
         """The text as it is now."""
+
+    def make_call(self, *, to: str, from_: str, url: str | None, twiml: str | None, status_callback: str) -> CallFacts:
+        """Call, and follow the instructions at `url` or in `twiml` (one of them).
+
+        Raises `ProviderRefused` (not called) or `ProviderUnavailable` (perhaps called: its callbacks will tell).
+        """
+
+    def fetch_call(self, sid: str) -> CallFacts:
+        """The call as it is now."""

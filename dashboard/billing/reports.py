@@ -105,7 +105,7 @@ def report_usage(
         days=days,
         total=sum(totals.get(kind.name, 0) for kind in kinds),
         is_level=any(kind.is_level for kind in kinds),
-        allowances=_allowances(session, period, totals, previous),
+        allowances=list_allowances(session, period, totals, previous),
         type_totals=tuple(
             TypeTotal(kind, totals.get(kind.name, 0), previous.get(kind.name, 0) if previous is not None else None)
             for kind in USAGE_TYPES.values()
@@ -159,7 +159,7 @@ def _days(
     return tuple(rows)
 
 
-def _allowances(
+def list_allowances(
     session: Session, period: Period, totals: dict[str, int], previous: dict[str, int] | None
 ) -> tuple[Allowance, ...]:
     """The headline meters; a period without a subscription is on Free, which stops rather than bills."""

@@ -5,39 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.usage import BUCKET_OF
-from dashboard.billing.usage_types import LEVELS
-
-_LEVELS = ", ".join(f"'{name}'" for name in LEVELS)
+from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
+from dashboard.database import lock_object
+from dashboard.models import Tenant
 
 _TOTALS = f"""
-    SELECT u.tenant_id, u.usage_type, b.bucket_start,
-           CASE WHEN u.usage_type IN ({_LEVELS})
-                THEN (array_agg(u.quantity ORDER BY u.occurred_at DESC, u.id DESC))[1]
-                ELSE sum(u.quantity) END AS quantity,
-           count(*) AS events, max(u.occurred_at) AS last_at, max(u.recorded_at) AS recorded_at
-      FROM billing_usage u
-      CROSS JOIN LATERAL (SELECT {BUCKET_OF.format(tenant="u.tenant_id", moment="u.occurred_at")} AS bucket_start) b
-     WHERE {{where}}
-     GROUP BY u.tenant_id, u.usage_type, b.bucket_start
+    WITH recorded AS (
+        SELECT tenant_id, usage_type, quantity, occurred_at, recorded_at FROM billing_usage WHERE {{where}}
+    ), {BUCKETED}
+    SELECT tenant_id, usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END AS quantity,
+           count(*) AS events, max(occurred_at) AS last_at, max(recorded_at) AS recorded_at
+      FROM bucketed GROUP BY tenant_id, usage_type, bucket_start
 """
 
-_HOLD_TENANT_ALONE = text("SELECT id FROM tenants WHERE id = :tenant_id FOR UPDATE")
-
-# A bucket that lost all its rows stays with quantity 0: what was claimed for it must be taken back.
+# A bucket that lost all its rows stays with quantity 0: what was claimed for it must be taken back. Its `last_at` goes
+# back too, else a level read before that moment and reported later would not count.
 _EMPTY_HOUR = text(
     """
-    UPDATE usage_rollups SET quantity = 0, events = 0
+    UPDATE usage_rollups SET quantity = 0, events = 0, last_at = bucket_start
      WHERE tenant_id = :tenant_id AND bucket_start >= :hour AND bucket_start < :next_hour
     """
 )
 
 _REFILL_HOUR = text(
     "INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)"
-    + _TOTALS.format(where="u.tenant_id = :tenant_id AND u.occurred_at >= :hour AND u.occurred_at < :next_hour")
+    + _TOTALS.format(where="tenant_id = :tenant_id AND occurred_at >= :hour AND occurred_at < :next_hour")
     + """
     ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
         quantity = EXCLUDED.quantity, events = EXCLUDED.events, last_at = EXCLUDED.last_at,
@@ -47,14 +42,13 @@ _REFILL_HOUR = text(
 
 _DIFFERENCES = text(
     f"""
-    WITH rebuilt AS ({_TOTALS.format(where="TRUE")})
-    SELECT COALESCE(a.tenant_id, b.tenant_id) AS tenant_id, COALESCE(a.usage_type, b.usage_type) AS usage_type,
-           COALESCE(a.bucket_start, b.bucket_start) AS bucket_start,
+    SELECT COALESCE(a.usage_type, b.usage_type) AS usage_type, COALESCE(a.bucket_start, b.bucket_start) AS bucket_start,
            COALESCE(a.quantity, 0) AS ledger, COALESCE(b.quantity, 0) AS rollup
-      FROM rebuilt a FULL JOIN usage_rollups b
-        ON a.tenant_id = b.tenant_id AND a.usage_type = b.usage_type AND a.bucket_start = b.bucket_start
+      FROM ({_TOTALS.format(where="tenant_id = :tenant_id")}) a
+      FULL JOIN (SELECT * FROM usage_rollups WHERE tenant_id = :tenant_id) b
+        ON a.usage_type = b.usage_type AND a.bucket_start = b.bucket_start
      WHERE COALESCE(a.quantity, 0) <> COALESCE(b.quantity, 0) OR COALESCE(a.events, 0) <> COALESCE(b.events, 0)
-     ORDER BY 1, 2, 3
+     ORDER BY 1, 2
     """
 )
 
@@ -73,18 +67,22 @@ class Difference:
 def rebucket(session: Session, tenant_id: int, boundary: datetime) -> None:
     """Cut the hour around a new period boundary again, from the ledger.
 
-    Writers of this tenant wait meanwhile (they hold the tenant's key). What was claimed of the old bucket stays
+    Writers of this tenant wait meanwhile (they share its lock). What was claimed of the old bucket stays
     noted on it, so the next claim takes back what moved and claims it in its new bucket.
     """
     hour = boundary.replace(minute=0, second=0, microsecond=0)
     if boundary == hour:
         return
     scope = {"tenant_id": tenant_id, "hour": hour, "next_hour": hour + timedelta(hours=1)}
-    session.execute(_HOLD_TENANT_ALONE, {"tenant_id": tenant_id})
+    lock_object(session, "usage-of", tenant_id)
     session.execute(_EMPTY_HOUR, scope)
     session.execute(_REFILL_HOUR, scope)
 
 
 def verify_rollups(session: Session) -> list[Difference]:
     """Rebuild every rollup aside and compare. An empty list means that ledger and rollups agree."""
-    return [Difference(**row) for row in session.execute(_DIFFERENCES).mappings()]
+    return [
+        Difference(tenant_id, **row)
+        for tenant_id in session.scalars(select(Tenant.id).order_by(Tenant.id)).all()
+        for row in session.execute(_DIFFERENCES, {"tenant_id": tenant_id}).mappings()
+    ]

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.announcements import announce_subscription, state_of_subscription
 from dashboard.billing.customers import hold_mirror
 from dashboard.billing.periods import learn_period
 from dashboard.billing.plans import FREE, PLANS, PlanDefinition, PricePins, plan_of_prices
@@ -27,7 +28,8 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
         return False
     bought = plan_of_prices(session, [item.price_id for item in facts.items], pins)
     span = _metered_span(facts)
-    session.merge(
+    before = state_of_subscription(session.get(Subscription, (tenant.id, facts.id), populate_existing=True))
+    subscription = session.merge(
         Subscription(
             tenant_id=tenant.id,
             id=facts.id,
@@ -56,6 +58,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
             subscription_id=facts.id,
             plan=bought[0] if bought else None,
         )
+    announce_subscription(session, subscription, before, now)
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -19,12 +19,14 @@ LOST_AFTER = timedelta(minutes=5)
 LIVE = (SyncState.QUEUED, SyncState.RUNNING)
 
 
-def request_sync(session: Session, *, started_by: str, now: datetime) -> tuple[int, bool]:
-    """Ask for a run: (its id, whether it is new). While one is live, that one is the answer."""
+def request_sync(session: Session, *, started_by: str, now: datetime, tenant_id: int | None = None) -> tuple[int, bool]:
+    """Ask for a run over all tenants, or of one: (its id, whether it is new). While such a one is live, it is the
+    answer.
+    """
     _close_lost_runs(session, now)
     statement = (
         insert(SyncRun)
-        .values(state=SyncState.QUEUED, started_by=started_by, requested_at=now, heartbeat_at=now)
+        .values(tenant_id=tenant_id, state=SyncState.QUEUED, started_by=started_by, requested_at=now, heartbeat_at=now)
         .on_conflict_do_nothing()
         .returning(SyncRun.id)
     )
@@ -32,7 +34,9 @@ def request_sync(session: Session, *, started_by: str, now: datetime) -> tuple[i
         run_id = session.scalar(statement)
         if run_id is not None:
             return run_id, True
-        live = session.scalars(select(SyncRun.id).where(SyncRun.state.in_(LIVE))).first()
+        live = session.scalars(
+            select(SyncRun.id).where(SyncRun.state.in_(LIVE), SyncRun.tenant_id.is_not_distinct_from(tenant_id))
+        ).first()
         if live is not None:  # else it ended between the two statements: ask again
             return live, False
 
@@ -67,7 +71,15 @@ def begin_run(session: Session, run_id: int, now: datetime) -> bool:
 
 def note_claimed(session: Session, run_id: int, claimed: int, now: datetime) -> None:
     """Note how many meter events the run claimed, and how many wait to be sent."""
-    waiting = select(func.count()).where(MeterEvent.state == MeterEventState.PENDING).scalar_subquery()
+    waiting = (
+        select(func.count())
+        .where(
+            MeterEvent.state == MeterEventState.PENDING,
+            or_(SyncRun.tenant_id.is_(None), MeterEvent.tenant_id == SyncRun.tenant_id),
+        )
+        .correlate(SyncRun)
+        .scalar_subquery()
+    )
     session.execute(
         update(SyncRun)
         .where(SyncRun.id == run_id)
@@ -100,9 +112,10 @@ def finish_run(session: Session, run_id: int, error: str | None, now: datetime) 
 
 @dataclass(frozen=True, slots=True)
 class SyncRunView:
-    """One run as its page shows it."""
+    """One run as its page shows it. `tenant_id` is None for a run over all tenants."""
 
     id: int
+    tenant_id: int | None
     state: str
     started_by: str
     requested_at: datetime
@@ -141,6 +154,7 @@ class SyncRunView:
 def _view(run: SyncRun) -> SyncRunView:
     return SyncRunView(
         run.id,
+        run.tenant_id,
         run.state,
         run.started_by,
         run.requested_at,
@@ -160,13 +174,13 @@ def list_runs(session: Session, *, limit: int = 20) -> list[SyncRunView]:
     return [_view(run) for run in session.scalars(select(SyncRun).order_by(SyncRun.id.desc()).limit(limit))]
 
 
-def find_run(session: Session, run_id: int) -> SyncRunView:
-    """One run.
+def find_run(session: Session, run_id: int, *, tenant_id: int | None = None) -> SyncRunView:
+    """One run; with `tenant_id` only one of that tenant.
 
     Raises `NotFound`.
     """
-    run = session.get(SyncRun, run_id, populate_existing=True)
-    if run is None:
+    run = session.get(SyncRun, run_id, populate_existing=True) if run_id < 2**63 else None
+    if run is None or (tenant_id is not None and run.tenant_id != tenant_id):
         raise NotFound(f"no sync {run_id}")
     return _view(run)
 
@@ -192,7 +206,8 @@ def overview(session: Session, now: datetime) -> SyncOverview:
         .group_by(MeterEvent.state)
     )
     counts = {row.state: row.waiting for row in rows}
-    last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE)
+    of_all = SyncRun.tenant_id.is_(None)
+    last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE, of_all)
     owed, inbox = count_owed(session, now), count_inbox(session)
     return SyncOverview(
         unclaimed_buckets=owed.claimable,

@@ -2,174 +2,197 @@
 
 Twilio has no idempotency keys. A crash between its answer and our commit is healed by its status callback, whose
 address carries our message id: it records the usage under the same key, so it counts once whoever comes first.
+
+What counts is what Twilio bills. A text whose delivery was attempted is billed by segment: `sent`, `delivered` and
+`undelivered` alike. One that ends `failed` (or `canceled`) never left Twilio and its segments are not billed
+(https://support.twilio.com/hc/en-us/articles/223181728). Most failed messages cost a flat processing fee for each
+message, not segment (https://support.twilio.com/hc/en-us/articles/27502337507483): the account's, no tenant's usage.
+So a text that fails after it was recorded is taken back by a correction, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.accounts import PHONE
-from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing import outgoing, quotas
+from dashboard.billing.errors import AlreadyCorrected, NotFound
 from dashboard.billing.ports import TextFacts
+from dashboard.billing.segments import estimate_segments
+from dashboard.billing.text_requests import TextRequest
 from dashboard.billing.usage import record_usage
-from dashboard.billing.usage_input import clean_text, fingerprint, parse_usage
-from dashboard.models import Tenant, TextMessage, TextState
+from dashboard.billing.usage_input import UsageInput, parse_usage
+from dashboard.models import OutgoingState, TextMessage, UsageEvent
+from dashboard.models.text_message import UNSETTLED
 
-MAX_BODY = 1_600
-FIELDS = frozenset({"to", "body", "from", "user_id", "metadata"})
-# Callbacks repeat and come out of order: a status never goes back.
-_ORDER = ("accepted", "queued", "sending", "sent", "delivered", "undelivered", "failed", "read")
+NOT_BILLED = frozenset({"canceled", "failed"})
+# Callbacks repeat and come out of order: a status never goes back, so any order ends in the same.
+_ORDER = ("accepted", "queued", "sending", "sent", "delivered", "read", "undelivered", "canceled", "failed")
 
 
 @dataclass(frozen=True, slots=True)
-class TextRequest:
-    """A checked request to send a text."""
+class TextTold:
+    """What one status callback told of a text."""
 
+    sid: str
+    status: str
     to: str
     from_: str
-    body: str
-    user_id: str | None
-    metadata: dict[str, Any]
-    fingerprint: bytes
+    error_code: str | None = None
 
 
-def parse_text_request(raw: object, tenant: Tenant, now: datetime) -> TextRequest:
-    """Check a request as it was sent (a JSON object).
-
-    Raises `InvalidInput` with the field and what is allowed.
-    """
-    if not isinstance(raw, Mapping):
-        raise InvalidInput("body", "the request must be a JSON object")
-    unknown = sorted(set(raw) - FIELDS)
-    if unknown:
-        raise InvalidInput(unknown[0], f"is not a field; allowed are {', '.join(sorted(FIELDS))}")
-    to = raw.get("to")
-    if not isinstance(to, str) or not PHONE.match(to):
-        raise InvalidInput("to", "must be an E.164 number such as +15551230000")
-    from_ = raw.get("from", tenant.sms_from)
-    if not isinstance(from_, str) or not PHONE.match(from_):
-        raise InvalidInput("from", "must be an E.164 number; this tenant has no number of its own")
-    if tenant.sms_from is not None and from_ != tenant.sms_from:
-        raise InvalidInput("from", f"must be this tenant's number, {tenant.sms_from}")
-    body = clean_text(raw.get("body"), "body", required=True, longest=MAX_BODY) or ""
-    # The same rules as for any usage event hold for who and what else.
-    usage = parse_usage(
-        {
-            "usage_type": "SMS_SENT",
-            "quantity": 1,
-            "idempotency_key": "check",
-            "user_id": raw.get("user_id"),
-            "metadata": raw.get("metadata"),
-        },
-        now,
-    )
-    given = {"to": to, "from": from_, "body": body, "user_id": usage.user_id, "metadata": usage.metadata}
-    return TextRequest(to, from_, body, usage.user_id, usage.metadata, fingerprint(given))
-
-
-def store_intent(
+def store_text(
     session: Session, tenant_id: int, request: TextRequest, idempotency_key: str, now: datetime
 ) -> tuple[TextMessage, bool]:
-    """Store what is about to be sent: (the message, whether it is to be sent now).
+    """Store what is about to be sent and reserve its segments: (the message, whether it is to be sent now).
 
-    A repeated key gives the first message and False; one that Twilio refused may be tried again with its key.
-    Raises `IdempotencyConflict`.
+    Raises `IdempotencyConflict`, `CapReached`.
     """
-    statement = (
-        insert(TextMessage)
-        .values(
-            tenant_id=tenant_id,
-            idempotency_key=idempotency_key,
-            fingerprint=request.fingerprint,
-            to_number=request.to,
-            from_number=request.from_,
-            user_id=request.user_id,
-            details=request.metadata,
-            state=TextState.SENDING,
-            requested_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["tenant_id", "idempotency_key"])
-        .returning(TextMessage.id)
+    message, is_to_be_sent = outgoing.store_intent(
+        session,
+        TextMessage,
+        tenant_id=tenant_id,
+        idempotency_key=idempotency_key,
+        fingerprint=request.fingerprint,
+        now=now,
+        to_number=request.to,
+        from_number=request.from_,
+        user_id=request.user_id,
+        details=request.metadata,
     )
-    new_id = session.scalar(statement)
-    message = session.scalars(
-        select(TextMessage)
-        .where(TextMessage.tenant_id == tenant_id, TextMessage.idempotency_key == idempotency_key)
-        .with_for_update()
-    ).one()
-    if message.fingerprint != request.fingerprint:
-        raise IdempotencyConflict(idempotency_key)
-    if new_id is None and message.state == TextState.REFUSED:
-        message.state, message.error, message.requested_at = TextState.SENDING, None, now
-        return message, True
-    return message, new_id is not None
+    if is_to_be_sent:
+        segments = estimate_segments(request.body)
+        quotas.reserve(session, tenant_id, "SMS_SENT", segments, key=_reservation(message.id), now=now)
+    return message, is_to_be_sent
 
 
 def accept_text(session: Session, tenant_id: int, message_id: int, facts: TextFacts, now: datetime) -> TextMessage:
     """Note that Twilio took the text, and record its segments as `SMS_SENT`, once.
 
     Usage happens when the text was asked for, whoever tells of it: our own request or a later callback.
-    Raises `NotFound`.
+    Raises `NotFound` when there is no such message, or it has another SID.
     """
-    message = _locked(session, tenant_id, message_id)
-    usage = parse_usage(
-        {
-            "usage_type": "SMS_SENT",
-            "quantity": facts.segments,
-            "idempotency_key": f"sms:{facts.sid}",
-            "occurred_at": message.requested_at,
-            "user_id": message.user_id,
-            "resource_type": "message",
-            "resource_id": facts.sid,
-            "metadata": {**message.details, "to": message.to_number, "from": message.from_number},
-        },
-        now,
-    )
-    record_usage(session, tenant_id, usage, source="twilio", now=now)
-    message.state, message.sid, message.segments = TextState.ACCEPTED, facts.sid, facts.segments
-    message.accepted_at = message.accepted_at or now
-    message.delivery_status = _later(message.delivery_status, facts.status)
-    message.error = None
+    message = _locked(session, tenant_id, message_id, facts.sid)
+    if message.state != OutgoingState.ACCEPTED:
+        message.state, message.sid, message.segments = OutgoingState.ACCEPTED, facts.sid, facts.segments
+        message.accepted_at = now
+        record_usage(session, tenant_id, _usage_of(message, now), source="twilio", now=now)
+        quotas.settle(session, tenant_id, _reservation(message_id))
+    _note_status(session, message, facts.status, facts.error_code, now)
     session.flush()
     return message
 
 
 def refuse_text(session: Session, tenant_id: int, message_id: int, error: str) -> None:
-    """Note that Twilio refused the text: nothing was sent, nothing is billed."""
-    message = _locked(session, tenant_id, message_id)
-    if message.state == TextState.SENDING:
-        message.state, message.error = TextState.REFUSED, error
+    """Note that Twilio refused the text: nothing was sent, nothing is billed, its reservation is given back."""
+    message = _locked(session, tenant_id, message_id, None)
+    if message.state == OutgoingState.SENDING and message.sid is None:
+        message.state, message.error = OutgoingState.REFUSED, error
+        quotas.release(session, tenant_id, _reservation(message_id))
 
 
-def note_delivery(session: Session, tenant_id: int, message_id: int, sid: str, status: str) -> bool:
-    """Note a delivery status. False when the message's usage is not recorded yet: fetch the text and accept it.
+def note_delivery(session: Session, tenant_id: int, message_id: int, told: TextTold, now: datetime) -> bool:
+    """Note what a callback told. False when the message's usage is not recorded yet: fetch the text and accept it.
 
-    Raises `NotFound` when there is no such message, or it has another SID.
+    Raises `NotFound` when there is no such message, or it is another one than Twilio speaks of.
     """
-    message = _locked(session, tenant_id, message_id)
-    if message.sid is None:
-        return False
-    if message.sid != sid:
-        raise NotFound(f"message {message_id} has another SID")
-    message.delivery_status = _later(message.delivery_status, status)
-    return True
+    message = _locked(session, tenant_id, message_id, told.sid)
+    outgoing.need_match(session, message, sid=told.sid, to=told.to, from_=told.from_)
+    if message.state == OutgoingState.REFUSED:
+        message.error = None
+    if message.state != OutgoingState.ACCEPTED:
+        # Twilio has it. If it cannot be asked for the segments now, `list_unsettled_texts` finds the message by this.
+        message.state, message.sid = OutgoingState.SENDING, told.sid
+    _note_status(session, message, told.status, told.error_code, now)
+    return message.state == OutgoingState.ACCEPTED
 
 
-def _locked(session: Session, tenant_id: int, message_id: int) -> TextMessage:
+def list_unsettled_texts(
+    session: Session, start: datetime, stop: datetime, *, limit: int = 100
+) -> list[tuple[int, int, str]]:
+    """(tenant, message, SID) of texts asked for in `[start, stop)` that Twilio is to be asked about.
+
+    They were heard of by callback and could not be recorded, or no callback told whether they ever left Twilio.
+    """
+    rows = session.execute(
+        select(TextMessage.tenant_id, TextMessage.id, TextMessage.sid)
+        .where(text(UNSETTLED), TextMessage.requested_at >= start, TextMessage.requested_at < stop)
+        .order_by(TextMessage.requested_at)
+        .limit(limit)
+    )
+    return [(tenant_id, message_id, sid or "") for tenant_id, message_id, sid in rows]
+
+
+def _locked(session: Session, tenant_id: int, message_id: int, sid: str | None) -> TextMessage:
     message = session.get(TextMessage, (tenant_id, message_id), with_for_update=True, populate_existing=True)
     if message is None:
         raise NotFound(f"no message {message_id}")
+    if sid is not None and message.sid not in (None, sid):
+        raise NotFound(f"message {message_id} has another SID")
     return message
 
 
-def _later(known: str | None, told: str) -> str:
-    if known not in _ORDER:
-        return told
-    return told if told in _ORDER and _ORDER.index(told) > _ORDER.index(known) else known
+def _note_status(session: Session, message: TextMessage, status: str, error_code: str | None, now: datetime) -> None:
+    if status in _ORDER and _rank(status) >= _rank(message.delivery_status):
+        message.delivery_status = status
+        message.error = f"Twilio error {error_code}" if error_code else message.error
+    is_recorded = message.state == OutgoingState.ACCEPTED and message.reversed_at is None
+    if is_recorded and message.delivery_status in NOT_BILLED:
+        _take_back(session, message, now)
+
+
+def _rank(status: str | None) -> int:
+    return _ORDER.index(status) if status in _ORDER else -1
+
+
+def _take_back(session: Session, message: TextMessage, now: datetime) -> None:
+    original_id = session.scalars(
+        select(UsageEvent.id).where(
+            UsageEvent.tenant_id == message.tenant_id, UsageEvent.idempotency_key == f"sms:{message.sid}"
+        )
+    ).one()
+    correction = parse_usage(
+        {
+            "usage_type": "SMS_SENT",
+            "quantity": -(message.segments or 0),
+            "idempotency_key": f"sms:{message.sid}:failed",
+            "user_id": message.user_id,
+            "resource_type": "message",
+            "resource_id": message.sid,
+            "metadata": {**_about(message), "status": message.delivery_status, "error": message.error},
+            "corrects_id": original_id,
+        },
+        now,
+    )
+    # Where the tenant's own services corrected it before, that correction stands: an event is corrected once.
+    with suppress(AlreadyCorrected):
+        record_usage(session, message.tenant_id, correction, source="twilio", now=now)
+        message.reversed_at = now
+
+
+def _usage_of(message: TextMessage, now: datetime) -> UsageInput:
+    return parse_usage(
+        {
+            "usage_type": "SMS_SENT",
+            "quantity": message.segments,
+            "idempotency_key": f"sms:{message.sid}",
+            "occurred_at": message.requested_at,
+            "user_id": message.user_id,
+            "resource_type": "message",
+            "resource_id": message.sid,
+            "metadata": _about(message),
+        },
+        now,
+    )
+
+
+def _about(message: TextMessage) -> dict[str, object]:
+    return {**message.details, "to": message.to_number, "from": message.from_number}
+
+
+def _reservation(message_id: int) -> str:
+    return f"text:{message_id}"

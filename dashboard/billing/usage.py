@@ -2,80 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, select, text
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.corrections import check_corrections
+from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.usage_input import UsageInput
-from dashboard.billing.usage_types import LEVELS
+from dashboard.billing.usage_statement import ONE_TENANT, SEVERAL_TENANTS
+from dashboard.database import share_objects
 from dashboard.models import UsageEvent
 
-_LEVELS = ", ".join(f"'{name}'" for name in LEVELS)
-
-# The bucket of a moment: its hour, or the last boundary of a billing period inside that hour before it.
-BUCKET_OF = """
-    COALESCE(
-        (SELECT max(edge) FROM (
-            SELECT p.starts_at AS edge FROM billing_periods p
-             WHERE p.tenant_id = {tenant} AND p.starts_at > date_trunc('hour', {moment}, 'UTC')
-               AND p.starts_at <= {moment}
-            UNION ALL
-            SELECT p.ends_at FROM billing_periods p
-             WHERE p.tenant_id = {tenant} AND p.ends_at > date_trunc('hour', {moment}, 'UTC')
-               AND p.ends_at <= {moment}) AS edges),
-        date_trunc('hour', {moment}, 'UTC'))
-"""
-
-# ON CONFLICT keeps to columns and EXCLUDED: functions there would not run on a distributed table.
-_RECORD = text(
-    f"""
-    WITH input AS (
-        SELECT * FROM jsonb_to_recordset(CAST(:events AS jsonb)) AS e (
-            position int, usage_type text, quantity bigint, user_id text, resource_type text, resource_id text,
-            metadata jsonb, idempotency_key text, fingerprint text, occurred_at timestamptz, corrects_id bigint)
-    ), recorded AS (
-        INSERT INTO billing_usage (tenant_id, usage_type, quantity, user_id, resource_type, resource_id, metadata,
-                                   source, idempotency_key, fingerprint, occurred_at, recorded_at, corrects_id)
-        SELECT :tenant_id, usage_type, quantity, user_id, resource_type, resource_id, metadata,
-               :source, idempotency_key, decode(fingerprint, 'hex'), occurred_at, :now, corrects_id
-          FROM input ORDER BY position
-        ON CONFLICT (tenant_id, idempotency_key) DO NOTHING
-        RETURNING id, usage_type, quantity, idempotency_key, occurred_at
-    ), bucketed AS (
-        SELECT r.*, {BUCKET_OF.format(tenant=":tenant_id", moment="r.occurred_at")} AS bucket_start FROM recorded r
-    ), rolled_up AS (
-        INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)
-        SELECT :tenant_id, usage_type, bucket_start,
-               CASE WHEN usage_type IN ({_LEVELS}) THEN (array_agg(quantity ORDER BY occurred_at DESC, id DESC))[1]
-                    ELSE sum(quantity) END,
-               count(*), max(occurred_at), :now
-          FROM bucketed GROUP BY usage_type, bucket_start ORDER BY usage_type, bucket_start
-        ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
-            quantity = CASE WHEN EXCLUDED.usage_type NOT IN ({_LEVELS})
-                                 THEN usage_rollups.quantity + EXCLUDED.quantity
-                            WHEN EXCLUDED.last_at >= usage_rollups.last_at THEN EXCLUDED.quantity
-                            ELSE usage_rollups.quantity END,
-            events = usage_rollups.events + EXCLUDED.events,
-            last_at = CASE WHEN EXCLUDED.last_at > usage_rollups.last_at THEN EXCLUDED.last_at
-                           ELSE usage_rollups.last_at END,
-            recorded_at = EXCLUDED.recorded_at
-    )
-    SELECT id, idempotency_key FROM recorded
-    """
-).bindparams(bindparam("tenant_id"), bindparam("source"), bindparam("now"))
-
-# Every writer of a tenant's buckets holds this lock, in a statement of its own: the next statement then sees all
-# period boundaries there are, and `rollups.rebucket` (which takes it exclusively) sees all rows.
-_HOLD_TENANT = text("SELECT id FROM tenants WHERE id = :tenant_id FOR KEY SHARE")
+Refusal = InvalidInput | IdempotencyConflict | AlreadyCorrected
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """What became of one usage event: its ledger id, and whether this call wrote it."""
 
     id: int
@@ -91,89 +36,122 @@ def record_usage(session: Session, tenant_id: int, event: UsageInput, *, source:
 def record_usages(
     session: Session, tenant_id: int, events: Sequence[UsageInput], *, source: str, now: datetime
 ) -> list[Recorded]:
-    """Append events to the ledger and add them to the rollups; repeated keys change nothing.
+    """Append events to the ledger and add them to the rollups, all or none; repeated keys change nothing.
 
     Answers one `Recorded` for each event, in order. `source` says which service reported it, `now` (aware UTC)
-    is the time of record. Nothing is stored unless the caller commits.
+    is the time of record. Nothing is stored unless the caller commits; after an error the caller rolls back.
 
     Raises `NotFound` (no such tenant), `IdempotencyConflict` (a key with another body), `InvalidInput`
-    (a correction of nothing).
+    (a correction of nothing), `AlreadyCorrected`.
     """
-    distinct = _distinct(events)
-    if session.execute(_HOLD_TENANT, {"tenant_id": tenant_id}).first() is None:
-        raise NotFound(f"no tenant {tenant_id}")
-    corrected = _corrected_times(session, tenant_id, list(distinct.values()))
-    rows = [_as_row(position, event, corrected, now) for position, event in enumerate(distinct.values())]
-    written = session.execute(
-        _RECORD, {"tenant_id": tenant_id, "source": source, "now": now, "events": json.dumps(rows)}
-    )
-    new = {row.idempotency_key: row.id for row in written}
-    known = _known(session, tenant_id, [event for key, event in distinct.items() if key not in new])
-    seen: set[str] = set()
-    answer = []
-    for event in events:
-        key = event.idempotency_key
-        answer.append(Recorded(new.get(key) or known[key], key, key in new and key not in seen))
-        seen.add(key)
-    return answer
+    outcomes = record_each(session, tenant_id, events, source=source, now=now)
+    recorded = [outcome for outcome in outcomes if isinstance(outcome, Recorded)]
+    if len(recorded) < len(outcomes):
+        raise next(outcome for outcome in outcomes if not isinstance(outcome, Recorded))
+    return recorded
 
 
-def _distinct(events: Sequence[UsageInput]) -> dict[str, UsageInput]:
-    distinct: dict[str, UsageInput] = {}
-    for event in events:
-        first = distinct.setdefault(event.idempotency_key, event)
-        if first.fingerprint != event.fingerprint:
-            raise IdempotencyConflict(event.idempotency_key)
-    return distinct
+def record_each(
+    session: Session, tenant_id: int, events: Sequence[UsageInput], *, source: str, now: datetime
+) -> list[Recorded | Refusal]:
+    """The same, each event for itself: a refused one is answered with its reason and the others are recorded.
+
+    Raises `NotFound` (no such tenant).
+    """
+    return record_groups(session, {tenant_id: events}, source=source, now=now)[tenant_id]
 
 
-def _known(session: Session, tenant_id: int, events: list[UsageInput]) -> dict[str, int]:
-    if not events:
+def record_groups(
+    session: Session, groups: Mapping[int, Sequence[UsageInput]], *, source: str, now: datetime
+) -> dict[int, list[Recorded | Refusal]]:
+    """The same for events of several tenants at once: `groups` and the answer are by tenant id.
+
+    Raises `NotFound` (one of the tenants does not exist).
+    """
+    # Every writer of a tenant's buckets shares this lock, in a statement of its own: the next statement then sees all
+    # period boundaries there are, and `rollups.rebucket` (which holds it alone) sees all rows.
+    share_objects(session, [("usage-of", tenant_id) for tenant_id in sorted(groups)])
+    checked = {tenant_id: _Group(session, tenant_id, events) for tenant_id, events in groups.items()}
+    writable = {tenant_id: group.writable for tenant_id, group in checked.items() if group.writable}
+    new = _write(session, writable, source, now)
+    return {tenant_id: group.outcomes(session, new.get(tenant_id, {})) for tenant_id, group in checked.items()}
+
+
+class _Group:
+    """The events of one tenant on their way in: which may be written, and what becomes of each."""
+
+    def __init__(self, session: Session, tenant_id: int, events: Sequence[UsageInput]) -> None:
+        self._tenant_id, self._events = tenant_id, events
+        self._refused: dict[int, Refusal] = {}
+        self._distinct = self._first_of_each_key()
+        checked = check_corrections(session, tenant_id, self._distinct, self._refused)
+        self.writable = list(checked.values())
+
+    def _first_of_each_key(self) -> dict[str, tuple[int, UsageInput]]:
+        """The first event of each key, with its place; another body under the same key is refused."""
+        distinct: dict[str, tuple[int, UsageInput]] = {}
+        for position, event in enumerate(self._events):
+            _, first = distinct.setdefault(event.idempotency_key, (position, event))
+            if first is not event and first.fingerprint != event.fingerprint:
+                self._refused[position] = IdempotencyConflict(event.idempotency_key)
+        return distinct
+
+    def outcomes(self, session: Session, new: dict[str, int]) -> list[Recorded | Refusal]:
+        """What became of each event; `new` holds the ids of the rows just written, by key."""
+        if len(new) == len(self._events):
+            return [Recorded(new[event.idempotency_key], event.idempotency_key, True) for event in self._events]
+        known = _known(session, self._tenant_id, [key for key in self._distinct if key not in new])
+        answer: list[Recorded | Refusal] = []
+        for position, event in enumerate(self._events):
+            key = event.idempotency_key
+            if position in self._refused and key not in known:
+                answer.append(self._refused[position])
+            elif key in new:
+                answer.append(Recorded(new[key], key, self._distinct[key][0] == position))
+            elif key in known:
+                id_, print_ = known[key]
+                same = print_ == event.fingerprint
+                answer.append(Recorded(id_, key, is_new=False) if same else IdempotencyConflict(key))
+            else:
+                # A correction that lost the race against another one of the same event was skipped without a trace.
+                answer.append(AlreadyCorrected(event.corrects_id or 0))
+        return answer
+
+
+def _write(
+    session: Session, groups: Mapping[int, list[UsageInput]], source: str, now: datetime
+) -> dict[int, dict[str, int]]:
+    """Write the rows whose keys are new: their ids by tenant and key."""
+    if not groups:
+        return {}
+    parameters: dict[str, object] = {"source": source, "now": now}
+    statement = SEVERAL_TENANTS
+    if len(groups) == 1:
+        ((tenant_id, events),) = groups.items()
+        statement = ONE_TENANT
+        parameters |= {"tenant_id": tenant_id, "events": msgspec.json.encode(events).decode()}
+    else:
+        listed = [{"tenant_id": tenant_id, "events": events} for tenant_id, events in groups.items()]
+        parameters["groups"] = msgspec.json.encode(listed).decode()
+    new: dict[int, dict[str, int]] = {tenant_id: {} for tenant_id in groups}
+    try:
+        for tenant_id, id_, key in session.execute(statement, parameters).all():
+            new[tenant_id][key] = id_
+    except IntegrityError as error:
+        # Foreign key: the rollups' tenant. The ledger's own rows have none (see docs/decisions/0009).
+        if getattr(error.orig, "sqlstate", None) == "23503":
+            raise NotFound(f"no tenant {', '.join(map(str, groups))}") from error
+        raise
+    return new
+
+
+def _known(session: Session, tenant_id: int, keys: list[str]) -> dict[str, tuple[int, bytes]]:
+    """What stands in the ledger under these keys already: id and fingerprint."""
+    if not keys:
         return {}
     rows = session.execute(
         select(UsageEvent.idempotency_key, UsageEvent.id, UsageEvent.fingerprint).where(
-            UsageEvent.tenant_id == tenant_id,
-            UsageEvent.idempotency_key.in_([event.idempotency_key for event in events]),
+            UsageEvent.tenant_id == tenant_id, UsageEvent.idempotency_key.in_(keys)
         )
     )
-    stored = {key: (id_, bytes(print_)) for key, id_, print_ in rows}
-    for event in events:
-        if stored[event.idempotency_key][1] != event.fingerprint:
-            raise IdempotencyConflict(event.idempotency_key)
-    return {key: id_ for key, (id_, _) in stored.items()}
-
-
-def _corrected_times(session: Session, tenant_id: int, events: list[UsageInput]) -> dict[int, datetime]:
-    """When the corrected actions happened: a correction without a time belongs to the same hour."""
-    ids = {event.corrects_id for event in events if event.corrects_id is not None}
-    if not ids:
-        return {}
-    rows = session.execute(
-        select(UsageEvent.id, UsageEvent.usage_type, UsageEvent.occurred_at).where(
-            UsageEvent.tenant_id == tenant_id, UsageEvent.id.in_(ids)
-        )
-    )
-    found = {id_: (usage_type, occurred_at) for id_, usage_type, occurred_at in rows}
-    for event in events:
-        if event.corrects_id is not None and found.get(event.corrects_id, ("",))[0] != event.usage_type:
-            raise InvalidInput(
-                "corrects_id", f"must name a {event.usage_type} event of this tenant; {event.corrects_id} is none"
-            )
-    return {id_: occurred_at for id_, (_, occurred_at) in found.items()}
-
-
-def _as_row(position: int, event: UsageInput, corrected: dict[int, datetime], now: datetime) -> dict[str, object]:
-    occurred_at = event.occurred_at or corrected.get(event.corrects_id or 0) or now
-    return {
-        "position": position,
-        "usage_type": event.usage_type,
-        "quantity": event.quantity,
-        "user_id": event.user_id,
-        "resource_type": event.resource_type,
-        "resource_id": event.resource_id,
-        "metadata": event.metadata,
-        "idempotency_key": event.idempotency_key,
-        "fingerprint": event.fingerprint.hex(),
-        "occurred_at": occurred_at.isoformat(),
-        "corrects_id": event.corrects_id,
-    }
+    return {key: (id_, bytes(print_)) for key, id_, print_ in rows}

@@ -12,7 +12,8 @@ from dashboard.wiring import wiring
 
 WEBHOOKS = "webhooks"
 METERING = "metering"
-QUEUES = (WEBHOOKS, METERING)
+OUTGOING = "outgoing"
+QUEUES = (WEBHOOKS, METERING, OUTGOING)
 
 log = structlog.get_logger()
 

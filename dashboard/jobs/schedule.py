@@ -5,8 +5,12 @@ from __future__ import annotations
 from rq.cron import CronScheduler
 
 from dashboard.billing import sync_runs, webhook_inbox
+from dashboard.jobs.api_requests import record_spooled_requests
 from dashboard.jobs.metering import HOUR, start_sync, sync_meters
-from dashboard.jobs.queues import METERING, WEBHOOKS, enqueue
+from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
+from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
+from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
+from dashboard.jobs.telephony import settle_telephony
 from dashboard.jobs.webhooks import process_stripe_event
 from dashboard.wiring import unit_of_work, wiring
 
@@ -14,8 +18,12 @@ from dashboard.wiring import unit_of_work, wiring
 def register(scheduler: CronScheduler) -> None:
     """Every entry of the schedule, on one screen."""
     scheduler.register(sweep, WEBHOOKS, interval=15, result_ttl=0)
+    scheduler.register(settle_telephony, WEBHOOKS, interval=600, job_timeout=600, result_ttl=0)
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
+    scheduler.register(announce_usage_thresholds, OUTGOING, interval=60, result_ttl=0)
+    # The sweep takes a day's reading that was missed.
+    scheduler.register(read_storage_of_all, METERING, cron="10 0 * * *", job_timeout=HOUR, result_ttl=0)
 
 
 def sweep() -> None:
@@ -27,6 +35,9 @@ def sweep() -> None:
         enqueue(WEBHOOKS, process_stripe_event, event_id)
     for run_id in run_ids:
         enqueue(METERING, sync_meters, run_id, timeout=HOUR)
+    enqueue_due_webhooks()
+    enqueue_storage_reading()
+    record_spooled_requests()
 
 
 def sync_hourly() -> None:

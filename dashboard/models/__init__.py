@@ -1,25 +1,45 @@
 """Tables only. Importing this package makes every one of them known."""
 
 from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
+from dashboard.models.call import Call, Direction
 from dashboard.models.catalog import CatalogMeter, CatalogPrice
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
+from dashboard.models.outgoing import OutgoingState
+from dashboard.models.outgoing_webhook import (
+    DeliveryState,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookMessage,
+)
+from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
+from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
+from dashboard.models.reading import StorageReading, UsageAlertLook
 from dashboard.models.stripe_event import StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
-from dashboard.models.text_message import TextMessage, TextState
+from dashboard.models.text_message import TextMessage
 from dashboard.models.usage import UsageEvent, UsageRollup
+from dashboard.models.usage_import import ImportState, UsageImport, UsageImportError
 
 __all__ = [
     "ApiKey",
     "BillingPeriod",
+    "Call",
     "CatalogMeter",
     "CatalogPrice",
+    "DeliveryState",
+    "Direction",
+    "ImportState",
     "Invoice",
     "InvoiceLine",
     "Membership",
     "MeterEvent",
     "MeterEventState",
+    "OutgoingState",
+    "PhoneNumber",
     "Role",
+    "StorageReading",
     "StripeEvent",
     "StripeEventState",
     "Subscription",
@@ -27,8 +47,18 @@ __all__ = [
     "SyncState",
     "Tenant",
     "TextMessage",
-    "TextState",
+    "UnassignedCallback",
+    "UsageAlertLook",
+    "UsageBudget",
+    "UsageCap",
     "UsageEvent",
+    "UsageImport",
+    "UsageImportError",
+    "UsageReservation",
     "UsageRollup",
     "User",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
 ]

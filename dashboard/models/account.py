@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from dashboard.database import Base
@@ -59,7 +60,11 @@ class Membership(Base):
 
 
 class ApiKey(Base):
-    """The key of one of a tenant's services. Only its SHA-256 is kept: the key has 192 random bits."""
+    """The key of one of a tenant's services. Only its SHA-256 is kept: the key has 192 random bits.
+
+    `scopes` says what it may do, `last_four` is shown so that people can tell keys apart (None for a key from before
+    they were kept), `last_used_at` is true to a minute.
+    """
 
     __tablename__ = "api_keys"
     __table_args__ = (UniqueConstraint("tenant_id", "key_hash"),)
@@ -68,5 +73,10 @@ class ApiKey(Base):
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     name: Mapped[str]
     key_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    last_four: Mapped[str | None]
+    scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    created_by: Mapped[str | None]
     created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]

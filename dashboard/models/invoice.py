@@ -12,7 +12,10 @@ from dashboard.database import Base
 
 
 class Invoice(Base):
-    """A Stripe invoice as it was fetched last. Amounts are minor units of `currency`."""
+    """A Stripe invoice as it was fetched last. Amounts are minor units of `currency`.
+
+    `payment_attempts` is None for an invoice that was last fetched before they were kept.
+    """
 
     __tablename__ = "invoices"
     __table_args__ = (Index("ix_invoices_created", "tenant_id", "created_at"),)
@@ -39,6 +42,7 @@ class Invoice(Base):
     due_at: Mapped[datetime | None]
     finalized_at: Mapped[datetime | None]
     paid_at: Mapped[datetime | None]
+    payment_attempts: Mapped[int | None]
     synced_at: Mapped[datetime]
     lines: Mapped[list[InvoiceLine]] = relationship(
         order_by="InvoiceLine.position", cascade="all, delete-orphan", passive_deletes=True

@@ -59,20 +59,25 @@ class SyncState(StrEnum):
 
 
 class SyncRun(Base):
-    """One meter sync over all tenants. A unique index allows one live run at a time."""
+    """One meter sync: over all tenants, or of the tenant in `tenant_id`. Of each, one run is live at a time.
+
+    `tenant_id` is no foreign key: runs are a list for staff that joins no tenant table.
+    """
 
     __tablename__ = "sync_runs"
     __table_args__ = (
         CheckConstraint("state IN ('queued', 'running', 'complete', 'failed')", name="state"),
         Index(
             "ux_sync_runs_one_live",
-            text("(true)"),
+            "tenant_id",
             unique=True,
+            postgresql_nulls_not_distinct=True,
             postgresql_where=text("state IN ('queued', 'running')"),
         ),
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
+    tenant_id: Mapped[int | None]
     state: Mapped[str]
     started_by: Mapped[str]
     requested_at: Mapped[datetime]

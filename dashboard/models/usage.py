@@ -23,6 +23,8 @@ from dashboard.database import Base
 class UsageEvent(Base):
     """One billable action. Append-only: triggers of the migration refuse UPDATE, DELETE and TRUNCATE.
 
+    It has no foreign key to its tenant: the rollup that comes with each row has it (docs/decisions/0009).
+
     `occurred_at` is billing time, `recorded_at` when we took it in. `fingerprint` is the SHA-256 of what the
     caller sent, so that the same key with another body can be told from a repeat.
     """
@@ -36,12 +38,19 @@ class UsageEvent(Base):
             name="fk_billing_usage_corrects",
             ondelete="RESTRICT",
         ),
+        Index(
+            "ux_billing_usage_corrects",
+            "tenant_id",
+            "corrects_id",
+            unique=True,
+            postgresql_where=text("corrects_id IS NOT NULL"),
+        ),
         CheckConstraint("quantity >= 0 OR corrects_id IS NOT NULL", name="negative_only_corrects"),
         CheckConstraint("jsonb_typeof(metadata) = 'object'", name="metadata_object"),
         Index("ix_billing_usage_type_time", "tenant_id", "usage_type", "occurred_at"),
     )
 
-    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    tenant_id: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     usage_type: Mapped[str]
     quantity: Mapped[int]
@@ -84,4 +93,12 @@ Index(
     UsageRollup.tenant_id,
     UsageRollup.bucket_start,
     postgresql_where=text("quantity <> claimed OR claim_sequence = 0"),
+)
+
+# Finds usage that came late without reading the rest: what is recorded within the hour is not in it.
+Index(
+    "ix_billing_usage_late",
+    UsageEvent.tenant_id,
+    UsageEvent.occurred_at,
+    postgresql_where=text("recorded_at - occurred_at > interval '1 hour'"),
 )

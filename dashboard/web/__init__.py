@@ -6,6 +6,7 @@ from flask import Flask
 
 from dashboard.config import Settings
 from dashboard.web import api, auth, errors, formats, pages, security, staff, tenant, webhooks
+from dashboard.web.api import document, openapi
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -15,7 +16,10 @@ def register(app: Flask, settings: Settings) -> None:
     formats.register(app)
     auth.register(app)
     pages.register(app, settings)
+    openapi.configure(app, settings)
+    api.request_counter.register(app, settings)
     for blueprint in (auth.blueprint, tenant.blueprint, staff.blueprint, *api.BLUEPRINTS, *webhooks.BLUEPRINTS):
         app.register_blueprint(blueprint)
     for blueprint in (*api.BLUEPRINTS, *webhooks.BLUEPRINTS):
         security.csrf.exempt(blueprint)
+    document.register(app)

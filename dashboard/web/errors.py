@@ -8,8 +8,9 @@ import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.quotas import CapReached
 from dashboard.wiring import session
 
 log = structlog.get_logger()
@@ -39,6 +40,24 @@ def register(app: Flask) -> None:
     @app.errorhandler(IdempotencyConflict)
     def conflict(error: IdempotencyConflict) -> Response:
         return answer(409, str(error), field="idempotency_key")
+
+    @app.errorhandler(AlreadyCorrected)
+    def already_corrected(error: AlreadyCorrected) -> Response:
+        return answer(409, str(error), field="corrects_id")
+
+    @app.errorhandler(CapReached)
+    def cap_reached(error: CapReached) -> Response:
+        return answer(
+            402,
+            str(error),
+            field="usage_type",
+            usage_type=error.usage_type,
+            reason=error.reason,
+            limit=error.limit,
+            used=error.used,
+            reserved=error.reserved,
+            asked=error.asked,
+        )
 
     @app.errorhandler(NotFound)
     def not_found(_: NotFound) -> Response:

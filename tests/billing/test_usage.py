@@ -9,9 +9,9 @@ from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
-from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.rollups import verify_rollups
-from dashboard.billing.usage import record_usages
+from dashboard.billing.usage import Recorded, record_each, record_usages
 from dashboard.billing.usage_input import parse_usage
 from dashboard.models import Tenant, UsageEvent, UsageRollup
 from tests.factories import NOON, make_period, make_tenant, record, usage_body
@@ -106,6 +106,81 @@ def test_a_correction_of_another_tenants_event_is_refused(session: Session) -> N
     assert refusal.value.field == "corrects_id"
 
 
+def test_an_event_is_corrected_once(session: Session) -> None:
+    tenant = make_tenant(session)
+    wrong = record(session, tenant, quantity=5)
+    body = usage_body(quantity=-2, corrects_id=wrong.id)
+    first, again = record(session, tenant, **body), record(session, tenant, **body)
+    assert (first.id, again.is_new) == (again.id, False)
+    with pytest.raises(AlreadyCorrected):
+        record(session, tenant, quantity=-1, corrects_id=wrong.id)
+    assert rollup(session, tenant) == {("SMS_SENT", "15 12:00:00"): 3}
+
+
+@pytest.mark.parametrize("quantity", [-6, -100])
+def test_a_correction_takes_back_no_more_than_there_was(session: Session, quantity: int) -> None:
+    tenant = make_tenant(session)
+    wrong = record(session, tenant, quantity=5)
+    with pytest.raises(InvalidInput) as refusal:
+        record(session, tenant, quantity=quantity, corrects_id=wrong.id)
+    assert refusal.value.field == "quantity"
+    assert "-5 or more" in refusal.value.message
+
+
+def test_a_correction_cannot_be_corrected(session: Session) -> None:
+    tenant = make_tenant(session)
+    wrong = record(session, tenant, quantity=5)
+    correction = record(session, tenant, quantity=-5, corrects_id=wrong.id)
+    with pytest.raises(InvalidInput) as refusal:
+        record(session, tenant, quantity=0, corrects_id=correction.id)
+    assert "is a correction itself" in refusal.value.message
+
+
+def test_two_corrections_of_one_event_in_a_batch_are_one(session: Session) -> None:
+    tenant = make_tenant(session)
+    wrong = record(session, tenant, quantity=5)
+    bodies = [usage_body(quantity=-2, corrects_id=wrong.id), usage_body(quantity=-3, corrects_id=wrong.id)]
+    outcomes = record_each(session, tenant.id, [parse_usage(body, NOON) for body in bodies], source="test", now=NOON)
+    assert isinstance(outcomes[0], Recorded)
+    assert isinstance(outcomes[1], AlreadyCorrected)
+    assert rollup(session, tenant) == {("SMS_SENT", "15 12:00:00"): 3}
+
+
+def test_each_event_for_itself_leaves_out_the_refused_ones_only(session: Session) -> None:
+    tenant = make_tenant(session)
+    known = usage_body(quantity=1)
+    record(session, tenant, **known)
+    bodies = [
+        usage_body(quantity=10),
+        known,
+        {**known, "quantity": 2},
+        usage_body(quantity=-1, corrects_id=2**60),
+        usage_body(quantity=100),
+    ]
+    events = [parse_usage(body, NOON) for body in bodies]
+    outcomes = record_each(session, tenant.id, events, source="test", now=NOON)
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "Recorded",
+        "Recorded",
+        "IdempotencyConflict",
+        "InvalidInput",
+        "Recorded",
+    ]
+    assert [outcome.is_new for outcome in outcomes if isinstance(outcome, Recorded)] == [True, False, True]
+    assert rollup(session, tenant) == {("SMS_SENT", "15 12:00:00"): 111}
+    assert verify_rollups(session) == []
+
+
+def test_of_two_readings_at_one_moment_the_larger_counts_in_either_order(session: Session) -> None:
+    one, other = make_tenant(session), make_tenant(session)
+    level = {"usage_type": "STORAGE_USED_MB", "occurred_at": "2026-06-15T11:40:00+00:00"}
+    for tenant, readings in ((one, (5, 8)), (other, (8, 5))):
+        for reading in readings:
+            record(session, tenant, quantity=reading, **level)
+        assert rollup(session, tenant) == {("STORAGE_USED_MB", "15 11:00:00"): 8}
+    assert verify_rollups(session) == []
+
+
 def test_an_hour_is_cut_where_a_billing_period_begins(session: Session) -> None:
     tenant = make_tenant(session)
     begin = NOON.replace(hour=9, minute=14, second=24)
@@ -126,6 +201,16 @@ def test_a_period_learnt_late_cuts_the_hour_again(session: Session) -> None:
         record(session, tenant, occurred_at=f"2026-06-15T{moment}+00:00")
     make_period(session, tenant, starts_at=NOON.replace(hour=9, minute=15))
     assert rollup(session, tenant) == {("SMS_SENT", "15 09:00:00"): 1, ("SMS_SENT", "15 09:15:00"): 1}
+    assert verify_rollups(session) == []
+
+
+def test_a_level_read_before_the_readings_that_a_new_boundary_moved_away_counts(session: Session) -> None:
+    tenant = make_tenant(session)
+    level = {"usage_type": "STORAGE_USED_MB"}
+    record(session, tenant, quantity=70, occurred_at="2026-06-15T09:20:00+00:00", **level)
+    make_period(session, tenant, starts_at=NOON.replace(hour=9, minute=15))
+    record(session, tenant, quantity=50, occurred_at="2026-06-15T09:05:00+00:00", **level)
+    assert rollup(session, tenant) == {("STORAGE_USED_MB", "15 09:00:00"): 50, ("STORAGE_USED_MB", "15 09:15:00"): 70}
     assert verify_rollups(session) == []
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 import pytest
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.usage_input import parse_usage
+from dashboard.billing.usage_input import UsageInput, parse_usage, parse_usages
 from dashboard.billing.usage_types import FAMILIES, METERED, USAGE_TYPES
 from tests.factories import NOON, usage_body
 
@@ -82,6 +82,8 @@ def test_every_meter_has_its_own_setting() -> None:
         ({"resource_id": "\ud800"}, "resource_id", "Unicode"),
         ({"corrects_id": "7"}, "corrects_id", "id of a usage event"),
         ({"usage_type": "STORAGE_USED_MB", "corrects_id": 7}, "corrects_id", "new reading"),
+        ({"corrects_id": 7, "occurred_at": "2026-06-15T11:00:00Z"}, "occurred_at", "left out"),
+        ({"metadata": {"a": object()}}, "metadata", "JSON values"),
         ({"tenant_id": 2}, "tenant_id", "not a field"),
     ],
 )
@@ -92,10 +94,12 @@ def test_a_bad_field_is_named_with_what_is_allowed(change: dict[str, object], fi
     assert words in refusal.value.message
 
 
-def test_a_bad_event_of_a_batch_is_named_by_its_place() -> None:
-    with pytest.raises(InvalidInput) as refusal:
-        parse_usage(usage_body(quantity=-1), NOON, "events[3]")
-    assert refusal.value.field == "events[3].quantity"
+def test_each_event_of_a_batch_is_checked_for_itself() -> None:
+    good, bad, no_object = parse_usages([usage_body(), usage_body(quantity=-1), 7], NOON)
+    assert isinstance(good, UsageInput)
+    assert isinstance(bad, InvalidInput)
+    assert bad.field == "quantity"
+    assert isinstance(no_object, InvalidInput)
 
 
 def test_what_is_no_object_is_refused() -> None:
@@ -117,3 +121,26 @@ def test_a_time_of_any_zone_becomes_utc() -> None:
 
 def test_a_negative_correction_is_taken() -> None:
     assert parse_usage(usage_body(quantity=-4, corrects_id=9), NOON).quantity == -4
+
+
+def test_a_text_that_only_looks_like_an_escaped_nul_is_taken() -> None:
+    assert parse_usage(usage_body(metadata={"a": "\\u0000", "b": None}), NOON).metadata["a"] == "\\u0000"
+
+
+def test_a_whole_number_of_any_size_is_kept_as_it_is() -> None:
+    assert parse_usage(usage_body(metadata={"a": 10**30}), NOON).metadata == {"a": 10**30}
+
+
+def test_the_fingerprint_does_not_depend_on_the_order_of_the_metadata() -> None:
+    one, other = {"a": 1, "b": {"c": 2, "d": 3}}, {"b": {"d": 3, "c": 2}, "a": 1}
+    prints = {parse_usage(usage_body(metadata=metadata), NOON).fingerprint for metadata in (one, other)}
+    assert len(prints) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"quantity": 2}, {"user_id": "a"}, {"resource_id": "a"}, {"metadata": {"a": 1}}, {"usage_type": "CALL_MADE"}],
+)
+def test_any_other_body_has_another_fingerprint(change: dict[str, object]) -> None:
+    body = usage_body()
+    assert parse_usage(body, NOON).fingerprint != parse_usage({**body, **change}, NOON).fingerprint

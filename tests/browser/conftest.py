@@ -79,6 +79,7 @@ def as_environment(app: Flask, webhook_secret: str) -> dict[str, str]:
         "TWILIO_AUTH_TOKEN": settings.twilio_auth_token.get_secret_value(),
         "TWILIO_API_BASE": settings.twilio_api_base,
         "CLOCK_FILE": str(settings.clock_file),
+        "SPOOL_FOLDER": str(settings.api_request_spool),
     }
 
 

@@ -67,7 +67,8 @@ def test_every_page_is_accessible_and_fits(
         (owner, f"{tenant}/{page}") for page in ("usage", "usage?family=storage", "invoices", "plans")
     ]
     visits += [(owner, f"{tenant}/plans?interval=yearly"), (owner, "@invoice"), (owner, f"{tenant}/nothing")]
-    visits += [(staff, "/staff/syncs"), (None, "/login")]
+    visits += [(owner, f"{tenant}/settings/api-keys"), (owner, f"{tenant}/usage/late")]
+    visits += [(staff, "/staff/syncs"), (None, "/login"), (None, "/api/docs")]
     problems: list[str] = []
     for who, path in visits:
         context = browser.new_context(

@@ -36,8 +36,8 @@ def test_a_batch_tells_which_events_were_new(client: FlaskClient) -> None:
     client.post(URL, json=body, headers=bearer(key))
     answer = client.post(URL, json={"events": [body, usage_body()]}, headers=bearer(key))
     assert answer.status_code == 201
-    assert (answer.json["recorded"], answer.json["duplicates"]) == (1, 1)
-    assert [event["is_new"] for event in answer.json["events"]] == [False, True]
+    assert (answer.json["new"], answer.json["duplicates"], answer.json["refused"]) == (1, 1, 0)
+    assert [event["status"] for event in answer.json["events"]] == ["duplicate", "new"]
     assert stored() == 2
 
 
@@ -62,6 +62,7 @@ def test_a_bad_event_is_a_422_that_names_the_field_and_stores_nothing(
     assert answer.json["allowed"]
     in_batch = client.post(URL, json={"events": [usage_body(), usage_body(**change)]}, headers=bearer(key))
     assert in_batch.status_code == 422
+    assert [(error["index"], error["field"]) for error in in_batch.json["errors"]] == [(1, f"events[1].{field}")]
     assert stored() == 0
 
 
@@ -72,6 +73,54 @@ def test_a_reused_key_with_another_body_is_a_409_and_stores_nothing_of_the_batch
     answer = client.post(URL, json={"events": [usage_body(), {**body, "quantity": 9}]}, headers=bearer(key))
     assert (answer.status_code, stored()) == (409, 1)
     assert body["idempotency_key"] in answer.json["detail"]
+
+
+def test_every_bad_event_of_a_batch_is_named_and_the_good_ones_are_stored_where_the_caller_wants_it(
+    client: FlaskClient,
+) -> None:
+    _, key = new_tenant()
+    known = usage_body()
+    client.post(URL, json=known, headers=bearer(key))
+    events = [
+        usage_body(),
+        usage_body(quantity="7"),
+        known,
+        {**known, "quantity": 9},
+        usage_body(corrects_id=2**40, quantity=-1),
+        17,
+    ]
+    refused = client.post(URL, json=events, headers=bearer(key))
+    assert refused.status_code == 422
+    assert [error["index"] for error in refused.json["errors"]] == [1, 5]
+    assert stored() == 1
+    answer = client.post(f"{URL}?atomic=false", json=events, headers=bearer(key))
+    assert answer.status_code == 201
+    assert (answer.json["new"], answer.json["duplicates"], answer.json["refused"]) == (1, 1, 4)
+    told = [(event["index"], event["status"]) for event in answer.json["events"]]
+    assert told == [(0, "new"), (1, "refused"), (2, "duplicate"), (3, "refused"), (4, "refused"), (5, "refused")]
+    fields = [event["errors"][0]["field"] for event in answer.json["events"] if event["status"] == "refused"]
+    assert fields == ["quantity", "idempotency_key", "corrects_id", "event"]
+    assert stored() == 2
+
+
+def test_atomic_is_true_or_false(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    answer = client.post(f"{URL}?atomic=perhaps", json=[usage_body()], headers=bearer(key))
+    assert (answer.status_code, answer.json["field"]) == (422, "atomic")
+
+
+def test_a_body_over_the_limit_is_a_413(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    answer = client.post(URL, data=b" " * (4 * 1024 * 1024 + 1), content_type="application/json", headers=bearer(key))
+    assert (answer.status_code, answer.content_type) == (413, "application/problem+json")
+
+
+def test_a_second_correction_is_a_409(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    made = client.post(URL, json=usage_body(quantity=4), headers=bearer(key)).json["id"]
+    first = client.post(URL, json=usage_body(quantity=-4, corrects_id=made), headers=bearer(key))
+    second = client.post(URL, json=usage_body(quantity=-4, corrects_id=made), headers=bearer(key))
+    assert (first.status_code, second.status_code, second.json["field"]) == (201, 409, "corrects_id")
 
 
 @pytest.mark.parametrize("events", [[], "all", [usage_body()] * 1_001])
@@ -120,7 +169,7 @@ def test_what_is_no_json_object_is_told_so(client: FlaskClient, data: str | byte
 def test_ledger_and_rollup_agree_after_a_batch_of_a_thousand(client: FlaskClient, app: Flask) -> None:
     _, key = new_tenant()
     events = [usage_body(quantity=n) for n in range(1_000)]
-    assert client.post(URL, json={"events": events}, headers=bearer(key)).json["recorded"] == 1_000
+    assert client.post(URL, json={"events": events}, headers=bearer(key)).json["new"] == 1_000
     assert db.session.scalar(select(func.sum(UsageRollup.quantity))) == sum(range(1_000))
     result = app.test_cli_runner().invoke(args=["usage", "verify"])
     assert (result.exit_code, result.output) == (0, "0 differences\n")

@@ -98,6 +98,7 @@ def invoice_facts(invoice: stripe.Invoice, lines: Iterable[stripe.InvoiceLineIte
         due_at=maybe_moment(invoice.due_date),
         finalized_at=maybe_moment(moments.finalized_at),
         paid_at=maybe_moment(moments.paid_at),
+        payment_attempts=invoice.attempt_count,
         lines=tuple(_line_facts(line) for line in lines),
     )
 

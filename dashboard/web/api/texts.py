@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
-from flask import Blueprint, g, jsonify, request, url_for
+from flask import Blueprint, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing.errors import NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
-from dashboard.billing.texts import TextRequest, accept_text, parse_text_request, refuse_text, store_intent
-from dashboard.billing.usage_input import clean_text
-from dashboard.models import Tenant, TextMessage, TextState
-from dashboard.web.api.keys import json_body, require_key
+from dashboard.billing.text_requests import TextRequest, parse_text_request
+from dashboard.billing.texts import accept_text, refuse_text, store_text
+from dashboard.models import OutgoingState, Tenant, TextMessage
+from dashboard.web.api import descriptions
+from dashboard.web.api.keys import idempotency_key, json_body, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
 
@@ -21,18 +20,18 @@ blueprint.before_request(require_key)
 
 
 @blueprint.post("")
+@descriptions.send_text
 def create() -> ResponseReturnValue:
     """Send one text. `Idempotency-Key` makes a repeat safe: the same key never sends twice."""
     tenant = session().get_one(Tenant, g.tenant_id)
-    text = parse_text_request(json_body(), tenant, now())
-    key = clean_text(request.headers.get("Idempotency-Key", str(uuid4())), "Idempotency-Key", required=True)
-    message, is_to_be_sent = store_intent(session(), tenant.id, text, key or "", now())
+    text = parse_text_request(session(), json_body(), tenant, now())
+    message, is_to_be_sent = store_text(session(), tenant.id, text, idempotency_key(), now())
     # Plain numbers from here on: no transaction stays open while Twilio is asked.
     tenant_id, message_id = tenant.id, message.id
     session().commit()
     if is_to_be_sent:
         return _send(tenant_id, message_id, text)
-    if message.state == TextState.SENDING:
+    if message.state == OutgoingState.SENDING:
         return answer(
             409, "A request with this key is under way, or its outcome is not known yet.", message_id=message_id
         )
@@ -42,7 +41,7 @@ def create() -> ResponseReturnValue:
 def _send(tenant_id: int, message_id: int, text: TextRequest) -> ResponseReturnValue:
     callback = url_for("twilio_webhooks.status", tenant_id=tenant_id, message_id=message_id)
     try:
-        facts = wiring().texts.send_text(
+        facts = wiring().telephony.send_text(
             to=text.to,
             from_=text.from_,
             body=text.body,
@@ -65,6 +64,7 @@ def _send(tenant_id: int, message_id: int, text: TextRequest) -> ResponseReturnV
 
 
 @blueprint.get("/<int:message_id>")
+@descriptions.show_text
 def show(message_id: int) -> ResponseReturnValue:
     """One text of the key's tenant, with its delivery status so far."""
     message = session().get(TextMessage, (g.tenant_id, message_id)) if message_id < 2**63 else None
@@ -84,6 +84,7 @@ def _view(message: TextMessage) -> dict[str, object]:
         "user_id": message.user_id,
         "metadata": message.details,
         "delivery_status": message.delivery_status,
+        "is_billed": message.state == OutgoingState.ACCEPTED and message.reversed_at is None,
         "error": message.error,
         "requested_at": message.requested_at.isoformat(),
     }

@@ -31,4 +31,11 @@ def require_buyer() -> None:
         abort(403, "Only an owner or admin of this account can do that.")
 
 
-from dashboard.web.tenant import invoices, plans, usage  # noqa: E402, F401 (they add their views)
+from dashboard.web.tenant import (  # noqa: E402 (they add their views)
+    api_keys,  # noqa: F401
+    invoices,  # noqa: F401
+    late_usage,  # noqa: F401
+    plans,  # noqa: F401
+    usage,  # noqa: F401
+    webhooks,  # noqa: F401
+)

@@ -10,6 +10,7 @@ from dashboard.billing.webhook_inbox import store_stripe_event
 from dashboard.integrations.stripe.signature import UnverifiedWebhook, verify_webhook
 from dashboard.jobs.queues import WEBHOOKS, enqueue
 from dashboard.jobs.webhooks import process_stripe_event
+from dashboard.web.api.webhook_descriptions import stripe_webhook
 from dashboard.wiring import now, session, wiring
 
 blueprint = Blueprint("stripe_webhooks", __name__)
@@ -17,6 +18,7 @@ log = structlog.get_logger()
 
 
 @blueprint.post("/api/billing/webhook")
+@stripe_webhook
 def create() -> ResponseReturnValue:
     """Store one event. What cannot be verified is refused with 400 and leaves no trace in the database."""
     secret = wiring().settings.stripe_webhook_secret

@@ -1,0 +1,123 @@
+"""What tenants hear of their subscriptions and invoices when a sync found that something really changed, and tests.
+
+The sync holds the tenant's mirror, so what was there before is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import uuid4
+
+from sqlalchemy.orm import Session
+
+from dashboard.billing.errors import InvalidInput
+from dashboard.billing.outgoing_webhooks import announce
+from dashboard.billing.webhook_endpoints import TEST_EVENT, find_endpoint
+from dashboard.models import Invoice, Subscription
+
+UNPAID = ("open", "uncollectible")
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionState:
+    """What of a subscription a tenant hears about."""
+
+    status: str
+    plan: str | None
+    interval: str | None
+    cancel_at: datetime | None
+
+    def as_json(self) -> dict[str, object]:
+        """As it stands in the message."""
+        cancel_at = self.cancel_at.isoformat() if self.cancel_at else None
+        return {"status": self.status, "plan": self.plan, "interval": self.interval, "cancel_at": cancel_at}
+
+
+def state_of_subscription(subscription: Subscription | None) -> SubscriptionState | None:
+    """Its state as we know it, or None for one we do not have."""
+    if subscription is None:
+        return None
+    return SubscriptionState(subscription.status, subscription.plan, subscription.interval, subscription.cancel_at)
+
+
+def announce_subscription(
+    session: Session, subscription: Subscription, before: SubscriptionState | None, now: datetime
+) -> None:
+    """Announce `subscription.changed` when status, plan, interval or end is another than `before`."""
+    after = state_of_subscription(subscription)
+    if after is None or after == before:
+        return
+    data = {"id": subscription.id, **after.as_json(), "previous": before.as_json() if before else None}
+    # The same state may come back, so the moment makes the key.
+    key = f"subscription.changed:{subscription.id}:{now.isoformat()}"
+    announce(session, subscription.tenant_id, "subscription.changed", data, key=key, now=now)
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceState:
+    """How far an invoice had come when it was fetched last. `payment_attempts` None: not known."""
+
+    status: str
+    is_final: bool
+    payment_attempts: int | None
+
+
+def state_of_invoice(invoice: Invoice | None) -> InvoiceState | None:
+    """Its state as we know it, or None for one we do not have."""
+    if invoice is None:
+        return None
+    return InvoiceState(invoice.status, invoice.finalized_at is not None, invoice.payment_attempts)
+
+
+def announce_invoice(session: Session, invoice: Invoice, before: InvoiceState | None, now: datetime) -> None:
+    """Announce each step the invoice took since `before`, in their order; one sync may find several."""
+    after = state_of_invoice(invoice)
+    if after is None or after == before:
+        return
+    steps = []
+    if before is None:
+        steps.append(("invoice.created", ""))
+    if after.is_final and not (before and before.is_final):
+        steps.append(("invoice.finalized", ""))
+    if after.status in UNPAID and _tried_again(after, before):
+        steps.append(("invoice.payment_failed", f":{after.payment_attempts}"))
+    if after.status == "paid" and not (before and before.status == "paid"):
+        steps.append(("invoice.paid", ""))
+    for event_type, which in steps:
+        key = f"{event_type}:{invoice.id}{which}"
+        announce(session, invoice.tenant_id, event_type, _as_json(invoice), key=key, now=now)
+
+
+def _tried_again(after: InvoiceState, before: InvoiceState | None) -> bool:
+    known = before.payment_attempts if before else 0
+    return known is not None and (after.payment_attempts or 0) > known
+
+
+def _as_json(invoice: Invoice) -> dict[str, object]:
+    return {
+        "id": invoice.id,
+        "number": invoice.number,
+        "status": invoice.status,
+        "currency": invoice.currency,
+        "total": invoice.total,
+        "amount_due": invoice.amount_due,
+        "amount_paid": invoice.amount_paid,
+        "amount_remaining": invoice.amount_remaining,
+        "payment_attempts": invoice.payment_attempts,
+        "period_start": invoice.period_start.isoformat(),
+        "period_end": invoice.period_end.isoformat(),
+        "hosted_invoice_url": invoice.hosted_invoice_url,
+    }
+
+
+def announce_test(session: Session, tenant_id: int, endpoint_id: int, now: datetime) -> None:
+    """Announce a `webhook.test` to this endpoint alone.
+
+    Raises `NotFound`, and `InvalidInput` while the endpoint is disabled.
+    """
+    endpoint = find_endpoint(session, tenant_id, endpoint_id)
+    if not endpoint.enabled:
+        raise InvalidInput("enabled", "must be true: a disabled endpoint is sent nothing")
+    data = {"message": "This is a test. Nothing happened.", "webhook_endpoint": endpoint_id}
+    announce(session, tenant_id, TEST_EVENT, data, key=f"{TEST_EVENT}:{uuid4()}", now=now, only_to=endpoint_id)

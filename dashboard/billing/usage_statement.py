@@ -1,0 +1,61 @@
+"""The one statement that writes usage: ledger rows, their rollups, and the end of their reservations."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
+
+_COLUMNS = """
+    usage_type text, quantity bigint, user_id text, resource_type text, resource_id text, metadata jsonb,
+    idempotency_key text, fingerprint text, occurred_at timestamptz, corrects_id bigint"""
+
+# Sorted by key, so that two batches with the same keys in another order wait for each other instead of deadlocking;
+# rollups are sorted for the same reason. ON CONFLICT names no index: a second correction of one event is skipped like
+# a repeated key. DO UPDATE keeps to columns and EXCLUDED: functions there would not run on a distributed table.
+_STATEMENT = f"""
+    WITH input AS MATERIALIZED ({{input}}), recorded AS (
+        INSERT INTO billing_usage (tenant_id, usage_type, quantity, user_id, resource_type, resource_id, metadata,
+                                   source, idempotency_key, fingerprint, occurred_at, recorded_at, corrects_id)
+        SELECT tenant_id, usage_type, quantity, user_id, resource_type, resource_id, metadata, :source,
+               idempotency_key, decode(fingerprint, 'base64'), COALESCE(occurred_at, :now), :now, corrects_id
+          FROM input ORDER BY tenant_id, idempotency_key
+        ON CONFLICT DO NOTHING
+        RETURNING tenant_id, id, usage_type, quantity, idempotency_key, occurred_at
+    ), {BUCKETED}, rolled_up AS (
+        INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)
+        SELECT tenant_id, usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END,
+               count(*), max(occurred_at), :now
+          FROM bucketed GROUP BY tenant_id, usage_type, bucket_start ORDER BY tenant_id, usage_type, bucket_start
+        ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
+            quantity = CASE WHEN NOT EXCLUDED.{LEVEL} THEN usage_rollups.quantity + EXCLUDED.quantity
+                            WHEN EXCLUDED.last_at > usage_rollups.last_at THEN EXCLUDED.quantity
+                            WHEN EXCLUDED.last_at = usage_rollups.last_at
+                                 AND EXCLUDED.quantity > usage_rollups.quantity THEN EXCLUDED.quantity
+                            ELSE usage_rollups.quantity END,
+            events = usage_rollups.events + EXCLUDED.events,
+            last_at = CASE WHEN EXCLUDED.last_at > usage_rollups.last_at THEN EXCLUDED.last_at
+                           ELSE usage_rollups.last_at END,
+            recorded_at = EXCLUDED.recorded_at
+    ), settled AS (
+        DELETE FROM usage_reservations r USING recorded n
+         WHERE r.tenant_id = n.tenant_id AND r.key = n.idempotency_key
+    )
+    SELECT tenant_id, id, idempotency_key FROM recorded
+"""
+
+# Parameters: tenant_id, events (JSON list), source, now.
+ONE_TENANT = text(
+    _STATEMENT.format(
+        input=f"SELECT CAST(:tenant_id AS bigint) AS tenant_id, e.* "
+        f"FROM json_to_recordset(CAST(:events AS json)) AS e ({_COLUMNS})"
+    )
+)
+# Parameters: groups (JSON list of {tenant_id, events}), source, now.
+SEVERAL_TENANTS = text(
+    _STATEMENT.format(
+        input="SELECT g.tenant_id, e.* "
+        "FROM json_to_recordset(CAST(:groups AS json)) AS g (tenant_id bigint, events json), "
+        f"LATERAL json_to_recordset(g.events) AS e ({_COLUMNS})"
+    )
+)

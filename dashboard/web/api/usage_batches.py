@@ -1,0 +1,61 @@
+"""How a batch of usage events is answered: each event by its place, new, duplicate or refused with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from flask import Response
+
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput
+from dashboard.billing.usage import Recorded, Refusal
+from dashboard.billing.usage_input import UsageInput
+from dashboard.web.errors import answer
+
+
+def answer_batch(parsed: Sequence[UsageInput | InvalidInput], outcomes: Sequence[Recorded | Refusal]) -> Response:
+    """201 when anything is new, else 200: counts, and one entry for each event in the order they were sent."""
+    events: list[dict[str, Any]] = []
+    counts = {"new": 0, "duplicate": 0, "refused": 0}
+    for index, (event, outcome) in enumerate(zip(parsed, outcomes, strict=True)):
+        if isinstance(outcome, Recorded):
+            status = "new" if outcome.is_new else "duplicate"
+            entry = {"index": index, "status": status, "id": outcome.id, "idempotency_key": outcome.idempotency_key}
+        else:
+            status = "refused"
+            key = event.idempotency_key if isinstance(event, UsageInput) else None
+            errors = [{"field": field_of(outcome), "message": message_of(outcome)}]
+            entry = {"index": index, "status": status, "idempotency_key": key, "errors": errors}
+        counts[status] += 1
+        events.append(entry)
+    body = {
+        "new": counts["new"],
+        "duplicates": counts["duplicate"],
+        "refused": counts["refused"],
+        "events": events,
+    }
+    return Response(msgspec.json.encode(body), 201 if counts["new"] else 200, content_type="application/json")
+
+
+def refuse_batch(status: int, problems: Mapping[int, Refusal]) -> Response:
+    """Nothing was stored: every event that stood in the way, by its place and field."""
+    errors = [
+        {"index": index, "field": f"events[{index}].{field_of(problem)}", "message": message_of(problem)}
+        for index, problem in sorted(problems.items())
+    ]
+    first = errors[0]
+    what = f"{first['field']}: {first['message']}" if len(errors) == 1 else f"{len(errors)} events are refused"
+    return answer(status, f"{what}. Nothing was stored.", field=first["field"], errors=errors)
+
+
+def field_of(problem: Refusal) -> str:
+    """The field that stands in the way."""
+    if isinstance(problem, InvalidInput):
+        return problem.field
+    return "idempotency_key" if isinstance(problem, IdempotencyConflict) else "corrects_id"
+
+
+def message_of(problem: Refusal) -> str:
+    """What is wrong with it."""
+    return problem.message if isinstance(problem, InvalidInput) else str(problem)

@@ -1,0 +1,1 @@
+"""Promises that hold while things are killed and everybody calls at once."""

@@ -1,0 +1,303 @@
+"""Outgoing webhooks over real HTTP: signed, tried again, logged, replayed, counted once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from threading import Thread
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from dashboard.billing import webhook_log
+from dashboard.billing.outgoing_webhooks import PAUSES, announce
+from dashboard.billing.webhook_endpoints import EVENT_TYPES, create_endpoint, delete_endpoint
+from dashboard.database import db
+from dashboard.jobs.outgoing import announce_usage_thresholds, send_due_webhooks
+from dashboard.jobs.schedule import sweep
+from dashboard.models import Tenant, UsageEvent, WebhookAttempt, WebhookDelivery, WebhookEndpoint
+from dashboard.wiring import now, unit_of_work, wiring
+from tests.factories import record
+from tests.platform import buy, deliver_webhooks, log_in, new_tenant, set_up_stripe, work_off
+from tests.receiver import Receiver, receiving
+from tests.sandbox_server import SandboxServer, wait_until
+
+
+@pytest.fixture
+def more_settings() -> dict[str, object]:
+    return {"webhook_allow_private": True}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def tenant_id(app: Flask) -> int:
+    return new_tenant()[0]
+
+
+def add_endpoint(tenant_id: int, receiver: Receiver, **more: object) -> tuple[int, str]:
+    with unit_of_work() as session:
+        endpoint, secret = create_endpoint(
+            session,
+            tenant_id,
+            {"url": receiver.url, **more},
+            signing_key=wiring().settings.signing_key,
+            allow_private=True,
+            created_by="ada@tenant.example",
+            now=now(),
+        )
+        return endpoint.id, secret
+
+
+def tell(tenant_id: int, key: str = "k", event_type: str = "invoice.paid") -> bool:
+    with unit_of_work() as session:
+        return announce(session, tenant_id, event_type, {"id": "in_1"}, key=key, now=now())
+
+
+def only_delivery() -> WebhookDelivery:
+    db.session.rollback()
+    return db.session.scalars(select(WebhookDelivery).execution_options(populate_existing=True)).one()
+
+
+def counted() -> list[UsageEvent]:
+    db.session.rollback()
+    return list(db.session.scalars(select(UsageEvent).where(UsageEvent.usage_type == "WEBHOOK_TRIGGERED")))
+
+
+def test_a_message_arrives_signed_and_is_counted_with_who_and_what(tenant_id: int, receiver: Receiver) -> None:
+    endpoint_id, secret = add_endpoint(tenant_id, receiver)
+    assert tell(tenant_id)
+    sweep()
+    work_off()
+    (request,) = receiver.received
+    assert request.is_signed_with(secret)
+    assert not request.is_signed_with("whsec_AAAA")
+    assert json.loads(request.body)["data"] == {"id": "in_1"}
+    delivery = only_delivery()
+    assert (delivery.state, delivery.attempts) == ("delivered", 1)
+    (usage,) = counted()
+    assert (usage.quantity, usage.user_id, usage.resource_id) == (1, "ada@tenant.example", str(endpoint_id))
+    assert (usage.idempotency_key, usage.details["event_type"]) == (f"webhook:{delivery.id}", "invoice.paid")
+
+
+def test_the_same_key_is_announced_once(tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver)
+    assert [tell(tenant_id), tell(tenant_id), tell(tenant_id, "other")] == [True, False, True]
+    sweep()
+    work_off()
+    assert len(receiver.received) == len(counted()) == 2
+
+
+def test_an_endpoint_gets_what_it_asked_for_and_nothing_of_other_tenants(tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver, event_types=["invoice.paid"])
+    add_endpoint(tenant_id, receiver, enabled=False)
+    add_endpoint(new_tenant()[0], receiver)
+    tell(tenant_id, "a", "invoice.created")
+    tell(tenant_id, "b", "invoice.paid")
+    sweep()
+    work_off()
+    assert [json.loads(each.body)["type"] for each in receiver.received] == ["invoice.paid"]
+
+
+def test_a_failing_endpoint_is_asked_again_for_three_days_then_waits_for_replay(
+    tenant_id: int, receiver: Receiver, sandbox: SandboxServer
+) -> None:
+    endpoint_id, _ = add_endpoint(tenant_id, receiver)
+    begun = now()
+    tell(tenant_id)
+    receiver.statuses = [500] * (len(PAUSES) + 1)
+    for attempt, pause in enumerate(PAUSES, 1):
+        send_due_webhooks()
+        delivery = only_delivery()
+        assert (delivery.state, delivery.attempts) == ("pending", attempt)
+        assert timedelta(0) <= delivery.next_attempt_at - now() <= timedelta(seconds=pause)
+        send_due_webhooks()  # too early: nothing happens
+        assert only_delivery().attempts == attempt
+        sandbox.advance(advance_by=pause + 1)
+    send_due_webhooks()
+    assert only_delivery().state == "failed"
+    assert timedelta(days=3) < now() - begun < timedelta(days=4)
+    assert counted() == []
+    log = webhook_log.find_delivery(db.session(), tenant_id, only_delivery().id).attempts
+    assert [each.number for each in log] == list(range(len(PAUSES) + 1, 0, -1))
+    assert (log[0].status, log[0].answer[:11], len(log[0].answer)) == (500, "answer 500 ", 1_024)
+    ids = {each.headers["webhook-id"] for each in receiver.received}
+    assert len(ids) == 1
+    with unit_of_work() as session:
+        assert webhook_log.replay_failed(session, tenant_id, endpoint_id, now(), now()) == 0
+        assert webhook_log.replay_failed(session, tenant_id, endpoint_id, begun, now()) == 1
+    send_due_webhooks()
+    assert (only_delivery().state, only_delivery().attempts) == ("delivered", len(PAUSES) + 2)
+    assert len(counted()) == 1
+
+
+def test_a_delivery_that_arrived_can_be_replayed_and_counts_once(
+    tenant_id: int, receiver: Receiver, sandbox: SandboxServer
+) -> None:
+    add_endpoint(tenant_id, receiver)
+    tell(tenant_id)
+    send_due_webhooks()
+    delivery_id, message_id = only_delivery().id, only_delivery().message_id
+    sandbox.advance(advance_by=3_600)
+    with unit_of_work() as session:
+        webhook_log.replay_delivery(session, tenant_id, delivery_id, now())
+    send_due_webhooks()
+    assert [each.headers["webhook-id"] for each in receiver.received] == [f"msg_{message_id}"] * 2
+    assert receiver.received[0].body == receiver.received[1].body
+    assert (only_delivery().state, len(counted())) == ("delivered", 1)
+
+
+def test_gone_disables_the_endpoint(tenant_id: int, receiver: Receiver) -> None:
+    endpoint_id, _ = add_endpoint(tenant_id, receiver)
+    receiver.statuses = [410]
+    tell(tenant_id)
+    send_due_webhooks()
+    assert only_delivery().state == "failed"
+    endpoint = db.session.get_one(WebhookEndpoint, (tenant_id, endpoint_id))
+    assert (endpoint.enabled, endpoint.disabled_reason) == (False, "It answered 410 Gone.")
+    tell(tenant_id, "later")
+    sweep()
+    work_off()
+    assert len(receiver.received) == 1
+
+
+def test_a_redirect_is_a_failure_and_is_not_followed(tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver)
+    receiver.statuses = [302]
+    tell(tenant_id)
+    send_due_webhooks()
+    assert only_delivery().state == "pending"
+    assert db.session.scalars(select(WebhookAttempt.status)).one() == 302
+    assert len(receiver.received) == 1
+
+
+def test_two_workers_never_send_one_delivery_at_once(app: Flask, tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver)
+    tell(tenant_id)
+    receiver.gate.clear()
+
+    def work() -> None:
+        with app.app_context():
+            send_due_webhooks()
+
+    first = Thread(target=work)
+    first.start()
+    wait_until(lambda: len(receiver.received) == 1, "the first request", 10)
+    for _ in range(3):
+        send_due_webhooks()  # finds nothing to take
+    receiver.gate.set()
+    first.join(20)
+    assert (len(receiver.received), receiver.most_at_once) == (1, 1)
+    assert only_delivery().state == "delivered"
+
+
+def test_no_transaction_is_open_while_the_endpoint_is_asked(app: Flask, tenant_id: int, receiver: Receiver) -> None:
+    endpoint_id, _ = add_endpoint(tenant_id, receiver)
+    tell(tenant_id)
+    receiver.gate.clear()
+
+    def work() -> None:
+        with app.app_context():
+            send_due_webhooks()
+
+    worker = Thread(target=work)
+    worker.start()
+    wait_until(lambda: len(receiver.received) == 1, "the request", 10)
+    with unit_of_work() as session:  # would wait for ever if the worker held the delivery or its endpoint
+        session.connection().exec_driver_sql("SET LOCAL lock_timeout = '2s'")
+        delete_endpoint(session, tenant_id, endpoint_id)
+    receiver.gate.set()
+    worker.join(20)
+    assert not worker.is_alive()
+    assert db.session.scalars(select(WebhookDelivery)).all() == []
+
+
+def test_what_a_killed_worker_held_is_sent_when_its_lease_ends(tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver)
+    tell(tenant_id)
+    with unit_of_work() as session:
+        session.connection().exec_driver_sql("UPDATE webhook_deliveries SET lease_until = now() + interval '1 min'")
+    send_due_webhooks()
+    assert receiver.received == []
+    with unit_of_work() as session:
+        session.connection().exec_driver_sql("UPDATE webhook_deliveries SET lease_until = now() - interval '1 s'")
+    sweep()
+    work_off()
+    assert only_delivery().state == "delivered"
+
+
+def test_a_key_of_ours_that_the_tenant_used_does_not_send_for_ever(tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver)
+    tell(tenant_id)
+    with unit_of_work() as session:
+        tenant = session.get_one(Tenant, tenant_id)
+        record(session, tenant, now=now(), idempotency_key=f"webhook:{only_delivery().id}")
+    for _ in range(2):
+        send_due_webhooks()
+    assert (only_delivery().state, len(receiver.received)) == ("delivered", 1)
+
+
+def test_what_is_announced_by_usage_is_sent(app: Flask, tenant_id: int, receiver: Receiver) -> None:
+    set_up_stripe()
+    add_endpoint(tenant_id, receiver)
+    with unit_of_work() as session:
+        record(session, session.get_one(Tenant, tenant_id), now=now(), quantity=20)
+    for _ in range(2):
+        announce_usage_thresholds()
+        work_off()
+    told = [json.loads(each.body)["data"] for each in receiver.received]
+    assert sorted((each["percent"], each["used"], each["included"]) for each in told) == [(80, 20, 20), (100, 20, 20)]
+
+
+def test_a_dead_endpoint_holds_back_only_itself(tenant_id: int, receiver: Receiver) -> None:
+    with receiving() as other:
+        add_endpoint(tenant_id, other)
+        add_endpoint(tenant_id, receiver)
+        other.statuses = [500] * 5
+        for n in range(5):
+            tell(tenant_id, f"k{n}")
+        sweep()
+        work_off()
+    assert len(receiver.received) == len(counted()) == 5
+    assert len(other.received) == 5
+
+
+def test_a_changed_signing_key_stops_sending_and_says_so(tenant_id: int, receiver: Receiver) -> None:
+    add_endpoint(tenant_id, receiver)
+    with unit_of_work() as session:
+        session.connection().exec_driver_sql("UPDATE webhook_endpoints SET secret_check = '\\x00'")
+    tell(tenant_id)
+    send_due_webhooks()
+    assert receiver.received == []
+    assert "WEBHOOK_SIGNING_KEY" in (db.session.scalars(select(WebhookAttempt.error)).one() or "")
+
+
+def test_buying_and_ending_a_plan_is_told_in_messages(
+    app: Flask, client: FlaskClient, receiver: Receiver, tenant_id: int, sandbox: SandboxServer
+) -> None:
+    set_up_stripe()
+    _, secret = add_endpoint(tenant_id, receiver)
+    buy(log_in(app, tenant_id), tenant_id)
+    deliver_webhooks(client)
+    told = [json.loads(each.body) for each in receiver.received]
+    kinds = sorted(each["type"] for each in told)
+    assert kinds == ["invoice.created", "invoice.finalized", "invoice.paid", "subscription.changed"]
+    changed = next(each["data"] for each in told if each["type"] == "subscription.changed")
+    assert (changed["status"], changed["plan"], changed["previous"]) == ("active", "starter", None)
+    assert all(each.is_signed_with(secret) for each in receiver.received)
+    assert set(kinds) < set(EVENT_TYPES)
+    deliver_webhooks(client)  # the same events again tell nothing new
+    assert len(receiver.received) == 4
+    v1 = wiring().stripe_client.v1
+    v1.subscriptions.update(changed["id"], {"cancel_at_period_end": True})
+    deliver_webhooks(client)
+    last = json.loads(receiver.received[-1].body)
+    assert (last["type"], last["data"]["previous"]["cancel_at"]) == ("subscription.changed", None)
+    assert last["data"]["cancel_at"] is not None

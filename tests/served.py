@@ -1,0 +1,88 @@
+"""The application as a web server runs it: processes of its own, on a port of its own, that can be killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import psutil
+
+from dashboard.config import Settings
+from embedded.__main__ import answers
+from embedded.ports import free_port
+from embedded.process import Process
+from embedded.stack import ROOT
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """These settings as environment variables."""
+    values = {
+        "SECRET_KEY": settings.secret_key.get_secret_value(),
+        "PUBLIC_URL": settings.public_url,
+        "DATABASE_URL": settings.database_url or "",
+        "REDIS_URL": settings.redis_url,
+        "STRIPE_SECRET_KEY": settings.stripe_secret_key.get_secret_value(),
+        "STRIPE_API_BASE": settings.stripe_api_base or "",
+        "STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret.get_secret_value()
+        if settings.stripe_webhook_secret
+        else "",
+        "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
+        "TWILIO_AUTH_TOKEN": settings.twilio_auth_token.get_secret_value(),
+        "TWILIO_API_BASE": settings.twilio_api_base or "",
+        "CLOCK_FILE": str(settings.clock_file or ""),
+    }
+    return {**os.environ, **values}
+
+
+class ServedApp:
+    """One web server; `base` is its address, the same after a restart."""
+
+    def __init__(self, settings: Settings, folder: Path, *, workers: int = 2, threads: int = 8) -> None:
+        self._port = free_port()
+        self.base = f"http://127.0.0.1:{self._port}"
+        self._environment = {**environment_of(settings), "PUBLIC_URL": self.base}
+        self._folder, self._workers, self._threads = folder, workers, threads
+        self._process: Process | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> ServedApp:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.stop()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self._process = Process(
+            "web",
+            [
+                str(Path(sys.executable).parent / "granian"),
+                *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self._port)),
+                *("--workers", str(self._workers), "--blocking-threads", str(self._threads)),
+                *("--no-ws", "--log-level", "warning", "wsgi:app"),
+            ],
+            self._folder,
+            env=self._environment,
+            cwd=ROOT,
+        )
+        self._process.wait_until(lambda: answers(f"{self.base}/login"), 60)
+
+    def kill(self) -> None:
+        """End every process of it at once, in the middle of whatever it does (SIGKILL)."""
+        assert self._process is not None
+        family = [process for process in psutil.process_iter() if self._is_ours(process)]
+        for process in family:
+            process.send_signal(signal.SIGKILL)
+        psutil.wait_procs(family, timeout=10)
+        self._process.stop()
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        try:
+            words = process.cmdline()
+        except psutil.Error:
+            return False
+        return "wsgi:app" in words and str(self._port) in words and "guard.py" not in " ".join(words)
