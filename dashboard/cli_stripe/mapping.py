@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
+from dashboard.billing import plan_mapping
 from dashboard.cli_errors import explained
-from dashboard.jobs.prices import record_price_mapping
+from dashboard.jobs.prices import settle_prices
+from dashboard.wiring import now, unit_of_work
 
 
 @click.command("map-price")
@@ -17,5 +19,7 @@ from dashboard.jobs.prices import record_price_mapping
 @explained
 def map_price(price_id: str, plan: str, interval: str) -> None:
     """Say that PRICE_ID is the base fee of PLAN, monthly or yearly, and give its subscriptions that plan."""
-    settled = record_price_mapping(price_id, plan, interval, mapped_by="command line")
-    click.echo(f"{price_id} means {plan}, {interval}; {settled} subscriptions have their plan now")
+    with unit_of_work() as session:
+        plan_mapping.map_price(session, price_id, plan, interval, mapped_by="command line", now=now())
+    settled = settle_prices()
+    click.echo(f"{price_id} means {plan}, {interval}. Subscriptions that have their plan now: {settled}")

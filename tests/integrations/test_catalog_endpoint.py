@@ -154,10 +154,8 @@ def test_a_file_takes_the_lines_keeps_its_others_and_is_its_owners_alone(app: Fl
 
 
 def test_a_file_that_cannot_be_written_leaves_the_secret_to_the_next_run(app: Flask, tmp_path: Path) -> None:
-    assert (
-        "cannot be written"
-        in run(app, "apply", "--webhook", "--write-env", str(tmp_path / "no" / "env"), code=1).output
-    )
+    nowhere = str(tmp_path / "no" / "env")
+    assert "cannot be written" in run(app, "apply", "--webhook", "--write-env", nowhere, code=1).output
     run(app, "apply", "--webhook", "--write-env", str(tmp_path / "env"))
     assert "STRIPE_WEBHOOK_SECRET=whsec_" in (tmp_path / "env").read_text()
     assert [each.status for each in endpoints()] == ["disabled", "enabled"]

@@ -283,9 +283,8 @@ def test_a_live_key_is_refused_without_being_named_live(
     for words in ([], ["apply"], ["apply", "--webhook"]):
         output = run(app, *words, code=1).output
         assert "STRIPE_SECRET_KEY is a live key: add --live" in output
-    assert (
-        "Invalid API Key" in run(app, "apply", "--live", code=1).output
-    )  # it went on, and the sandbox knows no such key
+    # With the word it goes on, and the sandbox knows no such key.
+    assert "Invalid API Key" in run(app, "apply", "--live", code=1).output
     with app.app_context():
         db.engine.dispose()
 
