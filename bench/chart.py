@@ -24,9 +24,9 @@ def draw(figures: list[dict[str, Any]]) -> str:
     """The picture: one row a figure that has something to reach."""
     rows = [figure for figure in figures if "reach" in figure]
     height = TOP + ROW * len(rows) + 10
+    size = f'width="{WIDTH}" height="{height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" role="img" '
-        f'aria-label="Measured figures beside what they should reach"><style>{STYLE}</style>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="Figures"><style>{STYLE}</style>',
         f'<text class="quiet" x="{LABEL + BAR / FULL}" y="24" text-anchor="middle">to reach</text>',
     ]
     parts += [line for n, figure in enumerate(rows) for line in _row(figure, TOP + ROW * n)]
