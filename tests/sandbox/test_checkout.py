@@ -102,13 +102,28 @@ def test_a_business_of_the_union_owes_the_tax_itself(client: StripeClient, shop:
         client,
         shop,
         automatic_tax={"enabled": True},
-        customer_update={"address": "auto"},
+        customer_update={"address": "auto", "name": "auto"},
         tax_id_collection={"enabled": True},
     )
     pay(session, country="DE", tax_id="DE123456789")
     (invoice,) = invoices_of(client, bought(client, session))
     assert invoice.total == 2900
     assert [tax.taxability_reason for tax in invoice.total_taxes or []] == ["reverse_charge"]
+
+
+@pytest.mark.parametrize(
+    ("collects", "param"),
+    [
+        ({"automatic_tax": {"enabled": True}}, "customer_update[address]"),
+        ({"tax_id_collection": {"enabled": True}}, "customer_update[name]"),
+    ],
+)
+def test_what_is_collected_must_be_kept(
+    client: StripeClient, shop: Shop, collects: dict[str, object], param: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        open_session(client, shop, **collects)
+    assert refusal.value.param == param
 
 
 @pytest.mark.parametrize(("result", "status"), [("complete", "complete"), ("fail", "open")])
