@@ -43,6 +43,16 @@ def test_completion_is_told_last(client: StripeClient, shop: Shop) -> None:
     assert event_types(client)[-1] == "checkout.session.completed"
 
 
+def test_the_card_becomes_the_subscriptions_not_the_customers(client: StripeClient, shop: Shop) -> None:
+    session = open_session(client, shop)
+    pay(session)
+    (method,) = client.v1.payment_methods.list({"customer": shop.customer}).data
+    assert bought(client, session).default_payment_method == method.id
+    settings = client.v1.customers.retrieve(shop.customer).invoice_settings
+    assert settings is not None
+    assert settings.default_payment_method is None
+
+
 def test_a_trial_is_free_today(client: StripeClient, shop: Shop) -> None:
     session = open_session(client, shop, subscription_data={"trial_period_days": 14, "metadata": {"tenant_id": "7"}})
     assert session.amount_total == 0
