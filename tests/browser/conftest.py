@@ -51,10 +51,9 @@ def platform(stack: Stack, sandbox: SandboxServer, database_url: str, tmp_path: 
         set_up_stripe()
         secret = set_up_webhook(wiring().stripe_client, f"{base}/api/billing/webhook")
         assert secret is not None
-        environment = {**os.environ, **as_environment(app, secret.value)}
-        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1"]
-        granian += ["--port", str(port), "--blocking-threads", "4", "--no-ws", "wsgi:app"]
-        web = stack.spawn(f"web-{port}", granian, env=environment, ready=lambda: answers(f"{base}/login"))
+        environment = web_environment({**os.environ, **as_environment(app, secret.value)})
+        command = web_command(port, workers=1, threads=4)
+        web = stack.spawn(f"web-{port}", command, env=environment, ready=lambda: answers(f"{base}/login"))
         worker = stack.spawn(f"worker-{port}", [sys.executable, "worker.py"], env=environment)
         yield Platform(base, app, sandbox)
         worker.stop()
