@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.plans import PLANS, PlanDefinition, active_prices
+from dashboard.billing.catalog import PlanDefinition
+from dashboard.billing.plans import PLANS, active_prices, catalog, free_plan, plan_name
 from dashboard.billing.subscriptions import live_subscription
-from dashboard.billing.usage_types import METERED, UsageType
+from dashboard.billing.usage_types import UsageType
 from dashboard.models import CatalogPrice
 
 STATUS_LABELS = {
@@ -59,11 +60,14 @@ def list_plans(session: Session, tenant_id: int, *, may_buy: bool) -> list[PlanC
     """Every plan on sale, cheapest first. `may_buy`: the reader is an owner or admin."""
     prices = active_prices(session)
     live = live_subscription(session, tenant_id)
-    current = (live.plan if live else None) or "free"
+    # A subscription at a price that means no plan of ours is none of these, Free least of all.
+    current = live.plan if live else free_plan().key
     return [_card(plan, prices, current, has_live=live is not None, may_buy=may_buy) for plan in PLANS.values()]
 
 
-def _card(plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has_live: bool, may_buy: bool) -> PlanCard:
+def _card(
+    plan: PlanDefinition, prices: list[CatalogPrice], current: str | None, *, has_live: bool, may_buy: bool
+) -> PlanCard:
     own = {(price.interval, price.usage_type): price for price in prices if price.plan == plan.key}
     monthly, yearly = own.get(("monthly", None)), own.get(("yearly", None))
     reason = None
@@ -71,15 +75,15 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has
         reason = "This is your plan."
     elif monthly is None:
         reason = "Not on sale yet."
-    elif plan.key == "free":
-        reason = "You fall back to Free when your subscription ends."
+    elif plan.key == free_plan().key:
+        reason = f"You fall back to {plan.name} when your subscription ends."
     elif has_live:
         reason = "End your present subscription first, then choose this plan."
     elif not may_buy:
         reason = "Only an owner or admin can choose a plan."
     rows = [
-        PlanAllowance(kind, price.included, price.overage_rate if plan.key != "free" else None)
-        for kind in METERED
+        PlanAllowance(kind, price.included, price.overage_rate if plan.key != free_plan().key else None)
+        for kind in catalog().metered
         if (price := own.get(("monthly", kind.name)))
     ]
     return PlanCard(
@@ -88,7 +92,7 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has
         is_current=plan.key == current,
         monthly_amount=monthly.unit_amount if monthly else None,
         yearly_amount=yearly.unit_amount if yearly else None,
-        currency=monthly.currency if monthly else "usd",
+        currency=monthly.currency if monthly else catalog().currency,
         allowances=rows,
         can_checkout=reason is None,
         reason=reason,
@@ -96,10 +100,9 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has
 
 
 def summarise_subscription(session: Session, tenant_id: int) -> SubscriptionSummary | None:
-    """The live subscription, or None on Free."""
+    """The live subscription, or None without one."""
     live = live_subscription(session, tenant_id)
     if live is None:
         return None
-    name = PLANS[live.plan].name if live.plan in PLANS else "Other"
     label = STATUS_LABELS.get(live.status, live.status.replace("_", " ").capitalize())
-    return SubscriptionSummary(live.status, label, name, live.current_period_end, live.cancel_at)
+    return SubscriptionSummary(live.status, label, plan_name(live.plan), live.current_period_end, live.cancel_at)

@@ -34,9 +34,19 @@ def create_feature(world: World, params: Params) -> Thing:
 
 @route("GET", "/v1/entitlements/features")
 def index_features(world: World, params: Params) -> Thing:
-    """Features."""
+    """Features: those in use, or the archived ones."""
     url = "/v1/entitlements/features"
-    return list_things(world, params, "entitlements.feature", url, filters=("lookup_key",))
+    is_active = not params.flag("archived", default=False)
+    return list_things(world, params, "entitlements.feature", url, filters=("lookup_key",), active=is_active)
+
+
+@route("POST", "/v1/entitlements/features/{feature}")
+def update_feature(world: World, params: Params, feature: str) -> Thing:
+    """Another name, or a rest. What products have of it stays."""
+    thing = world.need("entitlements.feature", feature)
+    changes = {"name": params.take("name", thing["name"]), "metadata": params.metadata(thing["metadata"])}
+    is_active = params.flag("active", default=thing["active"])
+    return world.change(thing, None, active=is_active, **changes)
 
 
 @route("POST", "/v1/products/{product}/features")
@@ -55,6 +65,14 @@ def index_of_product(world: World, params: Params, product: str) -> Thing:
     own = [each for each in world.store.all("product_feature") if each["product"] == product]
     shown = [{key: value for key, value in each.items() if key != "product"} for each in own]
     return page_of(shown, params, f"/v1/products/{product}/features")
+
+
+@route("DELETE", "/v1/products/{product}/features/{link}")
+def detach(world: World, params: Params, product: str, link: str) -> Thing:
+    """Take a feature from a product."""
+    world.need("product_feature", link)
+    world.store.remove("product_feature", link)
+    return {"id": link, "object": "product_feature", "deleted": True}
 
 
 @route("GET", URL)

@@ -17,6 +17,7 @@ from dashboard.billing.ports import (
     SubscriptionFacts,
 )
 from dashboard.integrations.stripe.client import domain_errors, is_missing
+from dashboard.integrations.stripe.portal_choice import PortalChoice
 from dashboard.integrations.stripe.translate import (
     checkout_facts,
     customer_facts,
@@ -35,6 +36,7 @@ class StripeGateway:
 
     def __init__(self, client: StripeClient) -> None:
         self._v1 = client.v1
+        self._portal = PortalChoice(client)
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
         """The customer as it is now, or None."""
@@ -97,7 +99,8 @@ class StripeGateway:
     def create_portal(self, *, customer_id: str, return_url: str) -> str:
         """The address of the hosted portal for this customer."""
         with domain_errors():
-            session = self._v1.billing_portal.sessions.create({"customer": customer_id, "return_url": return_url})
+            params = self._portal.chosen({"customer": customer_id, "return_url": return_url})
+            session = self._v1.billing_portal.sessions.create(params)
         return session.url
 
     def send_meter_event(

@@ -7,7 +7,7 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing.customers import ensure_customer
 from dashboard.billing.plan_matrix import list_plans, summarise_subscription
-from dashboard.billing.plans import PLANS, prices_of_plan
+from dashboard.billing.plans import PLANS, free_plan, prices_of_plan
 from dashboard.billing.subscriptions import live_subscription
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
 from dashboard.wiring import session, wiring
@@ -33,8 +33,9 @@ def checkout() -> Response:
     """Begin a hosted checkout of one plan and go there."""
     require_buyer()
     plan = request.form.get("plan", "")
-    if plan not in PLANS or plan == "free":
-        abort(400, f"plan: must be one of {', '.join(key for key in PLANS if key != 'free')}.")
+    sold = [key for key in PLANS if key != free_plan().key]
+    if plan not in sold:
+        abort(400, f"plan: must be one of {', '.join(sold)}.")
     prices = prices_of_plan(session(), plan, "monthly", wiring().pins)
     if prices is None:
         abort(503, "Plans are not on sale yet: the catalogue has not been set up.")
