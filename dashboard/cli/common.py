@@ -1,0 +1,29 @@
+"""What the commands have in common: errors in one line, and ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import click
+
+from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+ID = click.IntRange(1, 2**63 - 1)
+
+
+def explained(command: Callable[P, R]) -> Callable[P, R]:
+    """Show what is wrong in one line instead of a traceback."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except (InvalidInput, NotFound, ProviderRefused, ProviderUnavailable) as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
