@@ -20,9 +20,10 @@ from sqlalchemy import select
 
 from dashboard.models import TextMessage
 from dashboard.wiring import unit_of_work
+from embedded.ports import free_port
 from embedded.stack import Stack
 from tests.client import ledger
-from tests.client.servers import AppServer, CannedServer, free_port, http_answer
+from tests.client.servers import AppServer, CannedServer, http_answer
 from tests.platform import new_tenant
 from tests.sandbox_server import wait_until
 
