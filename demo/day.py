@@ -1,4 +1,4 @@
-"""One tenant's day besides its texts: what its people do on the platform, which reports it."""
+"""One tenant's day: what its people do on the platform, and who writes to it and calls it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from random import Random
 from typing import Any
 
 from demo.accounts import DemoTenant
+from demo.callers import a_number
 from demo.traffic import AiRequest, Traffic
 
 CAMPAIGNS = ("reminders", "offers", "service")
+NOBODY_ANSWERS = 12  # as the last digits of a number: see sandbox/twilio/outcomes.py
 
 
 def busyness(tenant: DemoTenant, morning: datetime) -> int:
@@ -17,8 +19,33 @@ def busyness(tenant: DemoTenant, morning: datetime) -> int:
     return max(1, tenant.texts_a_day if morning.weekday() < 5 else tenant.texts_a_day // 2)
 
 
+def texts_and_calls(tenant: DemoTenant, morning: datetime, traffic: Traffic, random: Random) -> list[dict[str, Any]]:
+    """Half a day's texts and calls, as actions on the platform."""
+    busy = busyness(tenant, morning)
+    actions: list[dict[str, Any]] = [
+        {"action": "send-text", "to": a_number(random), "campaign": random.choice(CAMPAIGNS)}
+        for _ in range(about(busy / 3, random))
+    ]
+    for _ in range(about(busy / 12, random)):
+        seconds = NOBODY_ANSWERS if random.random() < 0.1 else a_length(random)
+        actions.append({"action": "place-call", "to": a_number(random, seconds)})
+    for action in actions:
+        action |= {"text": next(traffic.texts), "user": random.choice(tenant.logins).email}
+    return actions
+
+
+def about(mean: float, random: Random) -> int:
+    """One of the two whole numbers around a mean, so that many of them have it."""
+    return int(mean + random.random())
+
+
+def a_length(random: Random) -> int:
+    """Whole seconds of a call: most are short."""
+    return min(int(random.triangular(20, 480, 70)), 480)
+
+
 def actions_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, random: Random) -> list[dict[str, Any]]:
-    """The day's actions, as the platform's `POST /<tenant>/actions` takes them."""
+    """The day's other actions, as the platform's `POST /<tenant>/actions` takes them."""
     busy, day = busyness(tenant, morning), morning.strftime("%Y%m%d")
     actions: list[dict[str, Any]] = []
 
@@ -56,11 +83,6 @@ def _launch_week(act: Any, noon: datetime, day: str, traffic: Traffic, random: R
     act("create-template", noon, name=f"Week {day}", text=text)
     act("generate-template", noon, name=f"Offer {day}", purpose="this week's offer")
     act("launch-campaign", noon, name=random.choice(CAMPAIGNS), text=text, to=[a_number(random), a_number(random)])
-
-
-def a_number(random: Random) -> str:
-    """Somebody's telephone number."""
-    return f"+1555{random.randint(2_000_000, 9_999_999)}"
 
 
 def _contacts(count: int, random: Random) -> str:
