@@ -25,22 +25,26 @@ class Callers:
         self._text = {**common, "url": f"{ours}/sms"}
         self._call = {**common, "url": f"{ours}/voice", "status_url": f"{ours}/voice/status"}
 
-    def text(self, bodies: list[str]) -> None:
-        """Write these texts, each somebody else."""
-        self._ask("text", [{**self._text, "from": a_number(self._random), "body": body} for body in bodies])
+    def text(self, bodies: list[str]) -> list[str]:
+        """Write these texts, each somebody else; their SIDs."""
+        return self._ask("text", [{**self._text, "from": a_number(self._random), "body": body} for body in bodies])
 
-    def call(self, lengths: list[int]) -> None:
-        """Call, each somebody else, for so many seconds."""
-        self._ask("call", [{**self._call, "from": a_number(self._random), "seconds": seconds} for seconds in lengths])
+    def call(self, lengths: list[int]) -> list[str]:
+        """Call, each somebody else, for so many seconds; the calls' SIDs."""
+        return self._ask(
+            "call", [{**self._call, "from": a_number(self._random), "seconds": seconds} for seconds in lengths]
+        )
 
-    def _ask(self, kind: str, wanted: list[dict[str, Any]]) -> None:
+    def _ask(self, kind: str, wanted: list[dict[str, Any]]) -> list[str]:
         if not wanted:
-            return
+            return []
         answer = self._http.post(f"{self._sandbox}/{kind}", json=wanted, timeout=60)
         answer.raise_for_status()
-        told = [each for one in answer.json() for each in one["answers"]]
+        taken = answer.json()
+        told = [each for one in taken for each in one["answers"]]
         if any(each["status"] != 200 for each in told):
             raise RuntimeError(f"Countinghouse did not take a {kind} that came in: {told}")
+        return [one["sid"] for one in taken]
 
 
 def a_number(random: Random, ending: int | None = None) -> str:

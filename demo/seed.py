@@ -78,19 +78,19 @@ class Seed:
                 visitor.end_subscription(tenant.id)
                 self.timeline.settle()
 
-    def _speak(self, morning: datetime, come_in: Callable[[DemoTenant, datetime], Callable[[], None]]) -> None:
+    def _speak(self, morning: datetime, come_in: Callable[[DemoTenant, datetime], Callable[[], object]]) -> None:
         """Half a day's texts and calls: those of the tenants' people, and meanwhile those that come in."""
-        work: list[Callable[[], None]] = []
+        work: list[Callable[[], object]] = []
         for tenant in self.tenants:
             actions = texts_and_calls(tenant, morning, self.traffic, self.random)
             work += [partial(self.platform.act, tenant.slug, actions), come_in(tenant, morning)]
         self._at_once(work)
 
-    def _write_in(self, tenant: DemoTenant, morning: datetime) -> Callable[[], None]:
+    def _write_in(self, tenant: DemoTenant, morning: datetime) -> Callable[[], object]:
         texts = [next(self.traffic.texts) for _ in range(about(busyness(tenant, morning) / 3, self.random))]
         return partial(self.callers[tenant.slug].text, texts)
 
-    def _call_in(self, tenant: DemoTenant, morning: datetime) -> Callable[[], None]:
+    def _call_in(self, tenant: DemoTenant, morning: datetime) -> Callable[[], object]:
         lengths = [a_length(self.random) for _ in range(about(busyness(tenant, morning) / 6, self.random))]
         return partial(self.callers[tenant.slug].call, lengths)
 
@@ -104,7 +104,7 @@ class Seed:
         self.timeline.announce_usage()
         self.timeline.settle()
 
-    def _at_once(self, work: list[Callable[[], None]]) -> None:
+    def _at_once(self, work: list[Callable[[], object]]) -> None:
         """Let everybody act at the same time."""
         for done in [self.people.submit(each) for each in work]:
             done.result()

@@ -63,7 +63,7 @@ def create_app(config: Config | None = None) -> Flask:
     def act_often(tenant: str) -> ResponseReturnValue:
         """A list of actions, in order; with `?wait`, answered once Countinghouse has everything that was reported.
 
-        A limit stops its own text or call and none of the actions after it: `stopped` says which, in its result's place.
+        A limit stops its own text or call, none of the actions after it: its result says so in `stopped`.
         """
         known = _known(tenant)
         results = [_act_within_limits(known, action, config) for action in _body(list)]
