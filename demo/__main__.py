@@ -201,7 +201,7 @@ def make_history(app: Flask, stack: Stack, control: SandboxControl, card: Path) 
         say(check_history(tenants, platform))
     for tenant in tenants:
         if platform.stopped[tenant.slug]:
-            say(f"{tenant.name} has no plan any more: Free stopped {platform.stopped[tenant.slug]} of its texts.")
+            say(f"{tenant.name}: {platform.stopped[tenant.slug]} texts were stopped at what Free includes.")
     write_card(card, tenants, staff, CREDIT if traffic.is_real else "")
 
 

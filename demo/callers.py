@@ -47,7 +47,6 @@ class Callers:
         return [one["sid"] for one in taken]
 
 
-def a_number(random: Random, ending: int | None = None) -> str:
-    """Somebody's telephone number. The sandbox's calls last as many seconds as its last three digits say."""
-    ending = random.randrange(1_000) if ending is None else ending
-    return f"+1555{random.randint(2_000, 9_999)}{ending:03}"
+def a_number(random: Random, ending: str | None = None) -> str:
+    """Somebody's telephone number. Its last four digits say what becomes of a call: see sandbox/twilio/outcomes.py."""
+    return f"+1555{random.randint(200, 999)}{ending or f'{random.randrange(10_000):04}'}"

@@ -11,7 +11,7 @@ from demo.callers import a_number
 from demo.traffic import AiRequest, Traffic
 
 CAMPAIGNS = ("reminders", "offers", "service")
-NOBODY_ANSWERS = 12  # as the last digits of a number: see sandbox/twilio/outcomes.py
+NOBODY_ANSWERS = "0012"  # the last digits of such a number in the sandbox
 
 
 def busyness(tenant: DemoTenant, morning: datetime) -> int:
@@ -27,8 +27,9 @@ def texts_and_calls(tenant: DemoTenant, morning: datetime, traffic: Traffic, ran
         for _ in range(about(busy / 3, random))
     ]
     for _ in range(about(busy / 12, random)):
-        seconds = NOBODY_ANSWERS if random.random() < 0.1 else a_length(random)
-        actions.append({"action": "place-call", "to": a_number(random, seconds)})
+        lasts = f"{random.randint(1, 9)}{a_length(random):03}"
+        ending = NOBODY_ANSWERS if random.random() < 0.1 else lasts
+        actions.append({"action": "place-call", "to": a_number(random, ending)})
     for action in actions:
         action |= {"text": next(traffic.texts), "user": random.choice(tenant.logins).email}
     return actions
@@ -53,7 +54,7 @@ def actions_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, rand
         user = random.choice(tenant.logins).email
         actions.append({"action": action, "at": at.isoformat(), "user": user, **fields})
 
-    _talk(act, busy, morning + timedelta(hours=11), day, traffic)
+    _talk(act, random.randint(4 * busy, 8 * busy), morning + timedelta(hours=11), day, traffic)
     noon = morning + timedelta(hours=12)
     for _ in range(busy // 2 + 1):
         act("import-contacts", noon, csv=_contacts(random.randint(1, 6), random))
@@ -65,10 +66,10 @@ def actions_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, rand
     return actions
 
 
-def _talk(act: Any, busy: int, start: datetime, day: str, traffic: Traffic) -> None:
-    """AI messages at the pace of the trace, a conversation of six each; now and then a voice clip."""
+def _talk(act: Any, count: int, start: datetime, day: str, traffic: Traffic) -> None:
+    """So many AI messages at the pace of the trace, a conversation of six each; now and then a voice clip."""
     first: AiRequest | None = None
-    for n in range(6 * busy):
+    for n in range(count):
         request = next(traffic.requests)
         first = first or request
         at = start + timedelta(seconds=max(request.second - first.second, 0))

@@ -1,4 +1,4 @@
-"""Six months in under a minute: the sandbox's clock runs, and everything else is the platform's own work.
+"""Six months in about a minute: the sandbox's clock runs, and everything else is the platform's own work.
 
 People act on the example platform, which sends texts and makes calls through Countinghouse and Twilio's sandbox and
 reports the rest through its client. Others write to it and call it. Plans are bought on the hosted page, meters are

@@ -24,18 +24,19 @@ class Timeline:
     def __init__(self, app: Flask, control: SandboxControl) -> None:
         self.app, self.control = app, control
         self.start = control.now()
+        self._period_ends: list[datetime] = []
 
     def advance(self, target: datetime) -> None:
         """Let time pass up to `target`. Where a billing period ends on the way, its last usage is synced first,
 
         within the hour that Stripe waits before it finalizes the invoice.
         """
-        while ending := [end for end in self._period_ends() if end <= target]:
+        while ending := [end for end in self._period_ends if end <= target]:
             self.control.advance_to(min(min(ending) + timedelta(minutes=2), target))
             self.sync()
             self.control.advance_to(min(min(ending) + timedelta(minutes=64), target))
             self.settle()
-        if target > self.control.now():
+        if target > self.start:
             self.control.advance_to(target)
 
     def read_storage(self) -> None:
@@ -59,6 +60,7 @@ class Timeline:
     def settle(self) -> None:
         """Wait until everything told by Stripe and Twilio has arrived, and everything told to tenants too."""
         wait_until(self._is_settled, "webhooks to arrive and be processed", PATIENCE)
+        self._period_ends = self._read_period_ends()
 
     def catch_up(self) -> None:
         """From the last day to now."""
@@ -67,7 +69,7 @@ class Timeline:
         self.control.advance_to_real_time()
         self.settle()
 
-    def _period_ends(self) -> list[datetime]:
+    def _read_period_ends(self) -> list[datetime]:
         with self.app.app_context(), unit_of_work() as session:
             ends = session.scalars(
                 select(Subscription.current_period_end).where(
