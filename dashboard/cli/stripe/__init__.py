@@ -1,4 +1,4 @@
-"""`flask stripe …`: the catalogue at Stripe (`setup plan`, `apply`, `verify`) and prices that nobody knows (`map-price`)."""
+"""`flask stripe …`: the catalogue at Stripe (`setup`), and prices that nobody knows (`map-price`)."""
 
 from __future__ import annotations
 
