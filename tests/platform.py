@@ -18,6 +18,7 @@ from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog
 from dashboard.jobs.queues import QUEUES
 from dashboard.models import Role, Tenant
+from dashboard.web.api.known_callers import known_callers
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.sandbox.shop import CARD
@@ -63,9 +64,21 @@ def csrf_of(page: TestResponse) -> str:
     return found.group(1)
 
 
+def a_second_later() -> None:
+    """What was known of API keys a second ago is not known any more."""
+    known_callers.forget()
+
+
 def bearer(key: str) -> dict[str, str]:
     """The header of an API key."""
     return {"Authorization": f"Bearer {key}"}
+
+
+def run_command(app: Flask, *arguments: str, code: int = 0) -> str:
+    """What a command of the operator prints; it must end with this exit status."""
+    result = app.test_cli_runner().invoke(args=[*arguments])
+    assert result.exit_code == code, result.output
+    return result.output.strip()
 
 
 def set_up_stripe() -> None:

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import psutil
+from pydantic import SecretStr
 
 from dashboard.config import Settings
-from embedded.__main__ import answers
 from embedded.ports import free_port
 from embedded.process import Process
 from embedded.stack import ROOT
+from embedded.web_server import answers, web_command, web_environment
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """These settings as environment variables."""
+    """This process' environment with these settings: for one that records its API requests without being told to."""
     values = {
-        "SECRET_KEY": settings.secret_key.get_secret_value(),
-        "PUBLIC_URL": settings.public_url,
-        "DATABASE_URL": settings.database_url or "",
-        "REDIS_URL": settings.redis_url,
-        "STRIPE_SECRET_KEY": settings.stripe_secret_key.get_secret_value(),
-        "STRIPE_API_BASE": settings.stripe_api_base or "",
-        "STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret.get_secret_value()
-        if settings.stripe_webhook_secret
-        else "",
-        "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
-        "TWILIO_AUTH_TOKEN": settings.twilio_auth_token.get_secret_value(),
-        "TWILIO_API_BASE": settings.twilio_api_base or "",
-        "CLOCK_FILE": str(settings.clock_file or ""),
+        name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in settings
+        if value is not None and name not in {"pinned", "spool_interval"}
     }
     return {**os.environ, **values}
 
@@ -59,14 +49,9 @@ class ServedApp:
         """Start it and wait until it answers."""
         self._process = Process(
             "web",
-            [
-                str(Path(sys.executable).parent / "granian"),
-                *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self._port)),
-                *("--workers", str(self._workers), "--blocking-threads", str(self._threads)),
-                *("--no-ws", "--log-level", "warning", "wsgi:app"),
-            ],
+            web_command(self._port, workers=self._workers, threads=self._threads),
             self._folder,
-            env=self._environment,
+            env=web_environment(self._environment),
             cwd=ROOT,
         )
         self._process.wait_until(lambda: answers(f"{self.base}/login"), 60)
