@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 from sqlalchemy.orm import Session
 
@@ -23,11 +24,15 @@ STATUS_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class PlanAllowance:
-    """What a plan includes of one metered type; `overage_rate` is minor units for each unit beyond."""
+    """What a plan includes of one metered type; `overage_rate` is minor units for each unit beyond.
+
+    `further` holds the tiers after that one: (units from which it holds, minor units for each).
+    """
 
     usage_type: UsageType
     included: int
     overage_rate: Decimal | None
+    further: list[tuple[int, Decimal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,8 @@ class PlanCard:
 
     key: str
     name: str
+    description: str
+    highlights: tuple[str, ...]
     is_current: bool
     monthly_amount: int | None
     yearly_amount: int | None
@@ -82,13 +89,15 @@ def _card(
     elif not may_buy:
         reason = "Only an owner or admin can choose a plan."
     rows = [
-        PlanAllowance(kind, price.included, price.overage_rate if plan.key != free_plan().key else None)
+        _allowance(kind, price, is_free=plan.key == free_plan().key)
         for kind in catalog().metered
         if (price := own.get(("monthly", kind.name)))
     ]
     return PlanCard(
         key=plan.key,
         name=plan.name,
+        description=plan.description,
+        highlights=plan.highlights,
         is_current=plan.key == current,
         monthly_amount=monthly.unit_amount if monthly else None,
         yearly_amount=yearly.unit_amount if yearly else None,
@@ -97,6 +106,12 @@ def _card(
         can_checkout=reason is None,
         reason=reason,
     )
+
+
+def _allowance(kind: UsageType, price: CatalogPrice, *, is_free: bool) -> PlanAllowance:
+    beyond = [tier for tier in price.tiers or [] if tier["up_to"] is None or tier["up_to"] > price.included]
+    further = [(int(before["up_to"]), Decimal(tier["unit_amount_decimal"] or 0)) for before, tier in pairwise(beyond)]
+    return PlanAllowance(kind, price.included, None if is_free else price.overage_rate, [] if is_free else further)
 
 
 def summarise_subscription(session: Session, tenant_id: int) -> SubscriptionSummary | None:

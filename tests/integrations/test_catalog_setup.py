@@ -174,6 +174,23 @@ def test_a_plan_added_to_the_file_is_made_and_one_that_left_is_archived_never_de
     assert changes() == []
 
 
+def test_texts_that_left_the_file_leave_the_product(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply(app)
+    use(monkeypatch, lambda values: values["plans"]["starter"].update(description="", highlights=[]))
+    assert changes() == [("change", "product", "countinghouse_starter")]
+    apply(app)
+    product = wiring().stripe_client.v1.products.retrieve("countinghouse_starter")
+    assert (product.description, product.marketing_features) == (None, [])
+    assert changes() == []
+
+
+def test_a_plan_without_texts_is_made_without_them(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, lambda values: values["plans"]["starter"].update(description="", highlights=[]))
+    apply(app)
+    assert wiring().stripe_client.v1.products.retrieve("countinghouse_starter").description is None
+    assert changes() == []
+
+
 def test_a_feature_that_left_a_plan_or_the_file_is_taken_away(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     apply(app)
 
