@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dashboard.billing.api_keys import ALL_SCOPES
+from dashboard.billing.usage_input import OUR_PREFIXES
 from dashboard.billing.webhook_signature import derive_secret, show_secret, sign
 from dashboard.models import Tenant
 from dashboard.wiring import now, unit_of_work
@@ -93,6 +94,6 @@ def test_the_code_that_checks_a_signature_believes_ours_and_no_other(app: Flask)
     assert not is_genuine(show_secret(secret), {**headers, "webhook-timestamp": "1"}, b"{}")
 
 
-def test_every_scope_is_named() -> None:
+def test_every_scope_and_every_key_of_our_own_is_named() -> None:
     page = (ROOT / "docs" / "api.md").read_text()
-    assert [scope for scope in ALL_SCOPES if f"`{scope}`" not in page] == []
+    assert [name for name in (*ALL_SCOPES, *OUR_PREFIXES) if f"`{name}`" not in page] == []

@@ -39,7 +39,7 @@ FIELDS = frozenset(
 )
 # The keys of what Countinghouse records and reserves by itself. A service that recorded under one would keep that from
 # being counted, and one that reserved under one would let a text or call pass a cap.
-OUR_PREFIXES = ("sms:", "call:", "text:", "webhook:", "storage:", "api:", "reversal:")
+OUR_PREFIXES = ("sms:", "call:", "text:", "webhook:", "storage:", "api:", "import:", "reversal:")
 _encode_sorted = partial(msgspec.json.encode, order="deterministic")
 
 
