@@ -6,10 +6,11 @@ import os
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -161,20 +162,19 @@ class Settings(BaseSettings):
         return self.public_url.startswith("https://")
 
 
-def load_settings(**overrides: object) -> Settings:
+def load_settings(**overrides: Any) -> Settings:
     """Read the environment once.
 
     Raises `SettingsError`, with one line for each variable that is missing or malformed.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
 
 
-def _explain(item: object) -> str:
-    assert isinstance(item, dict)  # noqa: S101 (pydantic's own shape)
-    message = str(item["msg"]).removeprefix("Value error, ")
+def _explain(item: ErrorDetails) -> str:
+    message = item["msg"].removeprefix("Value error, ")
     if not item["loc"] or item["loc"][0] == "pinned":
         return message
     return f"{str(item['loc'][0]).upper()}: {'is missing' if item['type'] == 'missing' else message}"

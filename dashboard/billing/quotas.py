@@ -14,11 +14,10 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.buckets import LEVEL
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.limits import find_budget
+from dashboard.billing.limits import find_budget, need_sum
 from dashboard.billing.periods import month_start, next_month
 from dashboard.billing.plans import free_plan
 from dashboard.billing.pricing import cost_of_all, tiers_of_period
-from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
 from dashboard.database import lock_object
 from dashboard.models import BillingPeriod, UsageCap, UsageEvent, UsageReservation
 
@@ -91,9 +90,7 @@ def reserve(
 
     Raises `CapReached`, `InvalidInput` (a type that cannot be reserved).
     """
-    if usage_type not in USAGE_TYPES or usage_type in LEVELS:
-        sums = ", ".join(name for name in USAGE_TYPES if name not in LEVELS)
-        raise InvalidInput("usage_type", f"must be one of {sums}")
+    need_sum(usage_type)
     if quantity < 0:
         raise InvalidInput("quantity", "must be 0 or more")
     span = _span(session, tenant_id, now)

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.fields import MAX_ID
 from dashboard.billing.late_usage import SEGMENTS, segment_parameters
 from dashboard.billing.ranges import Range, period_end_of
 from dashboard.billing.usage_filters import UsageFilters
@@ -87,7 +88,7 @@ def decode_cursor(cursor: str) -> Position:
         position = Position(datetime.fromisoformat(moment).astimezone(UTC), int(id_))
     except (NotBase64, ValueError, OverflowError):
         position = None
-    if position is None or position.encode() != cursor.rstrip("=") or not 0 < position.id < 2**63:
+    if position is None or position.encode() != cursor.rstrip("=") or not 0 < position.id <= MAX_ID:
         raise InvalidInput("cursor", "must be the next_cursor of an answer, unchanged")
     return position
 
@@ -128,7 +129,7 @@ def find_detail(session: Session, tenant_id: int, event_id: int) -> UsageDetail:
 
     Raises `NotFound`.
     """
-    row = session.execute(_ONE, {"tenant_id": tenant_id, "id": event_id}).first() if 0 < event_id < 2**63 else None
+    row = session.execute(_ONE, {"tenant_id": tenant_id, "id": event_id}).first()
     if row is None:
         raise NotFound(f"no usage event {event_id}")
     is_late = row.recorded_at >= period_end_of(session, tenant_id, row.occurred_at)

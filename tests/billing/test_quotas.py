@@ -106,6 +106,16 @@ def test_a_budget_stops_what_would_cost_more_and_nothing_that_is_included(sessio
     reserve(session, tenant.id, "SMS_SENT", 1, key="b", now=NOON)
 
 
+def test_an_action_that_costs_nothing_passes_where_usage_has_gone_beyond_the_budget(session: Session) -> None:
+    tenant = make_tenant(session)
+    make_period(session, tenant, plan="starter")
+    set_budget(session, tenant.id, 240, "usd", set_by="ada", now=NOON)
+    record(session, tenant, quantity=300)  # a fact is recorded, whatever it costs
+    reserve(session, tenant.id, "AI_MESSAGE_GENERATED", 500, key="a", now=NOON)
+    with pytest.raises(CapReached):
+        reserve(session, tenant.id, "AI_MESSAGE_GENERATED", 1, key="b", now=NOON)
+
+
 @pytest.mark.parametrize("usage_type", ["FAX_SENT", "STORAGE_USED_MB"])
 def test_what_cannot_be_reserved_is_told(session: Session, usage_type: str) -> None:
     with pytest.raises(InvalidInput) as refusal:

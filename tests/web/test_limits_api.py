@@ -90,6 +90,10 @@ def test_a_bad_reservation_is_a_422_that_names_the_field(
 
 def test_the_keys_that_are_our_own_are_refused(client: FlaskClient) -> None:
     _, key = new_tenant()
+    held = reserve(client, key, 0, "text:1")
+    assert (held.status_code, held.json["field"]) == (422, "key")
+    freed = client.delete(f"{URL}/reservations/call:1", headers=bearer(key))
+    assert (freed.status_code, freed.json["field"]) == (422, "key")
     answer = client.post(f"{URL}/events", json=usage_body(idempotency_key="storage:2026-06-01"), headers=bearer(key))
     assert (answer.status_code, answer.json["field"]) == (422, "idempotency_key")
 

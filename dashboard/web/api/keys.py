@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import msgspec
 from flask import Response, abort, current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from dashboard.billing.api_keys import Scope
-from dashboard.billing.usage_input import clean_text
+from dashboard.billing.fields import need_text
 from dashboard.web.api.known_callers import known_callers
 from dashboard.web.api.request_counter import count_api_request
 from dashboard.web.errors import answer
@@ -59,10 +59,15 @@ def json_body() -> object:
     """The request's JSON, or 400 with what is wrong."""
     if not request.is_json:
         abort(415, "Send JSON, with Content-Type: application/json.")
+    return decoded_body()
+
+
+def decoded_body() -> object:
+    """The request's body read as JSON, whatever its media type; 400 with what is wrong."""
     try:
-        return json.loads(request.get_data())
-    except (ValueError, RecursionError):
-        abort(400, "The body is not valid JSON, or nested too deeply.")
+        return msgspec.json.decode(request.get_data())
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        abort(400, f"The body is not valid JSON: {error}.")
 
 
 def idempotency_key() -> str:
@@ -71,4 +76,4 @@ def idempotency_key() -> str:
     Raises `InvalidInput`.
     """
     given = request.headers.get("Idempotency-Key", str(uuid4()))
-    return clean_text(given, "Idempotency-Key", required=True) or ""
+    return need_text(given, "Idempotency-Key")

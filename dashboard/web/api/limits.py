@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.fields import need_count, need_object, need_text
 from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
 from dashboard.billing.plans import catalog
 from dashboard.billing.quotas import find_reservation, release, reserve
-from dashboard.billing.usage_input import MAX_QUANTITY, clean_text
+from dashboard.billing.usage_input import MAX_QUANTITY, refuse_our_key
 from dashboard.web.api.keys import json_body, require_key
 from dashboard.web.api.limit_shapes import BudgetIn, CapIn, LimitsOut, ReservationIn, ReservationOut
 from dashboard.web.api.openapi import Answer, Body, describe
@@ -44,7 +43,8 @@ def update_cap(usage_type: str) -> ResponseReturnValue:
     An action that is reserved first, as every text and call of ours is, is stopped before it would pass the cap. What
     has happened is recorded whatever the cap.
     """
-    quantity = _whole(_fields({"quantity"}), "quantity")
+    fields = need_object(json_body(), frozenset({"quantity"}))
+    quantity = need_count(fields.get("quantity"), "quantity")
     set_cap(session(), g.tenant_id, usage_type, quantity, set_by=g.api_key_name, now=now())
     session().commit()
     return _limits()
@@ -72,11 +72,11 @@ def update_budget() -> ResponseReturnValue:
 
     An action that would cost more is stopped as by a cap; one that the plan still includes is not.
     """
-    fields = _fields({"amount", "currency"})
-    currency = fields.get("currency") or catalog().currency
+    fields = need_object(json_body(), frozenset({"amount", "currency"}))
+    amount, currency = need_count(fields.get("amount"), "amount"), fields.get("currency") or catalog().currency
     if not isinstance(currency, str):
         raise InvalidInput("currency", f"must be {catalog().currency}, the currency of the plans")
-    set_budget(session(), g.tenant_id, _whole(fields, "amount"), currency, set_by=g.api_key_name, now=now())
+    set_budget(session(), g.tenant_id, amount, currency, set_by=g.api_key_name, now=now())
     session().commit()
     return _limits()
 
@@ -105,12 +105,13 @@ def create() -> ResponseReturnValue:
     `idempotency_key`, which ends the reservation; or give the place back if the action failed. A forgotten reservation
     ends after an hour. The same key again holds one place.
     """
-    fields = _fields({"usage_type", "quantity", "key"})
-    usage_type = clean_text(fields.get("usage_type"), "usage_type", required=True) or ""
-    quantity = _whole(fields, "quantity")
+    fields = need_object(json_body(), frozenset({"usage_type", "quantity", "key"}))
+    usage_type = need_text(fields.get("usage_type"), "usage_type")
+    quantity = need_count(fields.get("quantity"), "quantity")
     if quantity > MAX_QUANTITY:
         raise InvalidInput("quantity", f"must be at most {MAX_QUANTITY}")
-    key = clean_text(fields.get("key"), "key", required=True) or ""
+    key = need_text(fields.get("key"), "key")
+    refuse_our_key(key, "key")
     reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
     held = find_reservation(session(), g.tenant_id, key)
     body = {
@@ -118,16 +119,17 @@ def create() -> ResponseReturnValue:
         "usage_type": usage_type,
         "quantity": quantity,
         "held": held is not None,
-        "expires_at": held.expires_at.isoformat() if held else None,
+        "expires_at": held.expires_at if held else None,
     }
     session().commit()
     return jsonify(body), 201
 
 
 @blueprint.delete("/reservations/<path:key>")
-@describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404,))
+@describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404, 422))
 def destroy(key: str) -> ResponseReturnValue:
     """Give a place back"""
+    refuse_our_key(key, "key")
     if not release(session(), g.tenant_id, key):
         raise NotFound(f"no reservation {key}")
     session().commit()
@@ -138,21 +140,3 @@ def _limits() -> ResponseReturnValue:
     budget = find_budget(session(), g.tenant_id)
     shown = {"amount": budget.amount, "currency": budget.currency} if budget else None
     return jsonify({"caps": list_caps(session(), g.tenant_id), "budget": shown})
-
-
-def _fields(known: set[str]) -> dict[str, Any]:
-    """The body as an object of these fields. Raises `InvalidInput`."""
-    body = json_body()
-    if not isinstance(body, dict):
-        raise InvalidInput("body", "must be a JSON object")
-    unknown = sorted(set(body) - known)
-    if unknown:
-        raise InvalidInput(unknown[0], f"is not a field; allowed are {', '.join(sorted(known))}")
-    return body
-
-
-def _whole(fields: dict[str, Any], name: str) -> int:
-    value = fields.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidInput(name, "must be a whole number, 0 or more")
-    return value

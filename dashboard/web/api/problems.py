@@ -42,7 +42,7 @@ class Error:
 
 RETRY_AFTER = {"Retry-After": "Seconds to wait before the next try."}
 ERRORS: Mapping[int, Error] = {
-    400: Error("The body or a signature cannot be read.", "The body is not valid JSON, or nested too deeply."),
+    400: Error("The body or a signature cannot be read.", "The body is not valid JSON: unexpected character (byte 0)."),
     401: Error(
         "No key, or one that is unknown, revoked or expired.",
         "Send your key as: Authorization: Bearer ch_…",

@@ -67,7 +67,7 @@ def _send(tenant_id: int, message_id: int, text: TextRequest) -> ResponseReturnV
 @descriptions.show_text
 def show(message_id: int) -> ResponseReturnValue:
     """One text of the key's tenant, with its delivery status so far."""
-    message = session().get(TextMessage, (g.tenant_id, message_id)) if message_id < 2**63 else None
+    message = session().get(TextMessage, (g.tenant_id, message_id))
     if message is None:
         raise NotFound(f"no message {message_id}")
     return jsonify(_view(message))
@@ -86,5 +86,5 @@ def _view(message: TextMessage) -> dict[str, object]:
         "delivery_status": message.delivery_status,
         "is_billed": message.state == OutgoingState.ACCEPTED and message.reversed_at is None,
         "error": message.error,
-        "requested_at": message.requested_at.isoformat(),
+        "requested_at": message.requested_at,
     }
