@@ -100,3 +100,12 @@ def test_limits_of_another_tenant_are_out_of_reach(client: FlaskClient) -> None:
     reserve(client, theirs, 1, "import-1")
     assert client.get(f"{URL}/limits", headers=bearer(mine)).json["caps"] == {}
     assert client.delete(f"{URL}/reservations/import-1", headers=bearer(mine)).status_code == 404
+
+
+def test_a_place_is_not_said_to_be_held_for_more_than_was_asked_first(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    client.put(f"{URL}/caps/CONTACT_CREATED", json={"quantity": 1}, headers=bearer(key))
+    assert reserve(client, key, 1, "import-1").json["held"]
+    more = reserve(client, key, 1_000, "import-1")
+    assert (more.status_code, more.json["field"]) == (409, "key")
+    assert reserve(client, key, 1, "import-1").status_code == 201

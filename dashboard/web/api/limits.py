@@ -7,14 +7,16 @@ from typing import Any
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
 from dashboard.billing.plans import CURRENCY
 from dashboard.billing.quotas import find_reservation, release, reserve
 from dashboard.billing.usage_input import MAX_QUANTITY, clean_text
-from dashboard.web.api.keys import json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import require_key
 from dashboard.web.api.limit_shapes import BudgetIn, CapIn, LimitsOut, ReservationIn, ReservationOut
 from dashboard.web.api.openapi import Answer, Body, describe
+from dashboard.web.errors import answer
 from dashboard.wiring import now, session
 
 TAG = "Caps and reservations"
@@ -96,14 +98,14 @@ def destroy_budget() -> ResponseReturnValue:
     scope="usage:write",
     body=(Body(ReservationIn, {"one": {"usage_type": "AI_MESSAGE_GENERATED", "quantity": 1, "key": "msg-8842"}}),),
     answers={201: Answer("The action may happen.", ReservationOut)},
-    errors=(400, 402, 413, 415, 422),
+    errors=(400, 402, 409, 413, 415, 422),
 )
 def create() -> ResponseReturnValue:
     """Hold a place before an action
 
     402 where a cap or budget would be passed: do not act. Otherwise act, then report the usage event with `key` as its
     `idempotency_key`, which ends the reservation; or give the place back if the action failed. A forgotten reservation
-    ends after an hour. The same key again holds one place.
+    ends after an hour. The same key again holds one place; for another type or quantity it is refused with 409.
     """
     fields = _fields({"usage_type", "quantity", "key"})
     usage_type = clean_text(fields.get("usage_type"), "usage_type", required=True) or ""
@@ -111,7 +113,10 @@ def create() -> ResponseReturnValue:
     if quantity > MAX_QUANTITY:
         raise InvalidInput("quantity", f"must be at most {MAX_QUANTITY}")
     key = clean_text(fields.get("key"), "key", required=True) or ""
-    reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
+    try:
+        reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
+    except IdempotencyConflict:
+        return answer(409, f"key {key!r} holds a place for another type or quantity; use a new key", field="key")
     held = find_reservation(session(), g.tenant_id, key)
     body = {
         "key": key,
