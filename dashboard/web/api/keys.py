@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from flask import Response, abort, current_app, g, request
+from flask import Response, current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
@@ -53,16 +52,6 @@ def require_key() -> Response | None:
         return answer(403, f"This key lacks the scope {scope}. Create one that has it.", scope=scope)
     count_api_request(caller)
     return None
-
-
-def json_body() -> object:
-    """The request's JSON, or 400 with what is wrong."""
-    if not request.is_json:
-        abort(415, "Send JSON, with Content-Type: application/json.")
-    try:
-        return json.loads(request.get_data())
-    except (ValueError, RecursionError):
-        abort(400, "The body is not valid JSON, or nested too deeply.")
 
 
 def idempotency_key() -> str:

@@ -14,8 +14,10 @@ from dashboard.billing.usage import Recorded, Refusal, record_each
 from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.web.api import cloudevents, descriptions
+from dashboard.web.api.bodies import read_body
 from dashboard.web.api.combined_writes import CombinedWrites
 from dashboard.web.api.keys import require_key
+from dashboard.web.api.queries import query_once
 from dashboard.web.api.usage_batches import answer_batch, refuse_batch
 from dashboard.web.api.views import iso, view_event
 from dashboard.wiring import now, session
@@ -85,7 +87,7 @@ def read_events() -> Posted:
     if kind not in {"application/json", cloudevents.STRUCTURED, cloudevents.BATCH}:
         abort(415, f"Content-Type: must be application/json, {cloudevents.STRUCTURED} or {cloudevents.BATCH}.")
     try:
-        body = msgspec.json.decode(request.get_data())
+        body = msgspec.json.decode(read_body())
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         abort(400, f"The body is not valid JSON: {error}.")
     if kind == cloudevents.BATCH or isinstance(body, list):
@@ -120,10 +122,10 @@ def _parse(posted: Posted, moment: datetime) -> list[UsageInput | InvalidInput]:
 
 
 def _atomic() -> bool:
-    unknown = next((name for name in request.args if name != "atomic"), None)
-    if unknown is not None:
-        raise InvalidInput(unknown, "is not a parameter; allowed is atomic")
-    given = request.args.get("atomic", "true")
+    parameters = query_once()
+    given = parameters.pop("atomic", "true")
+    if parameters:
+        raise InvalidInput(next(iter(parameters)), "is not a parameter; allowed is atomic")
     if given not in {"true", "false"}:
         raise InvalidInput("atomic", "must be true or false")
     return given == "true"
