@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import BaseConverter
 
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
@@ -22,6 +23,17 @@ from dashboard.wiring import now, session
 TAG = "Caps and reservations"
 blueprint = Blueprint("limits_api", __name__, url_prefix="/api/billing/usage")
 blueprint.before_request(require_key)
+
+
+class ReservationKey(BaseConverter):
+    """A key in an address, whatever is in it: a path's converter takes none that begins with a slash."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+# Before the route below, which uses it.
+blueprint.record_once(lambda state: state.app.url_map.converters.update(reservation_key=ReservationKey))
 _LIMITS = {200: Answer("All of the tenant's limits.", LimitsOut, example={"caps": {"SMS_SENT": 500}, "budget": None})}
 
 
@@ -129,7 +141,7 @@ def create() -> ResponseReturnValue:
     return jsonify(body), 201
 
 
-@blueprint.delete("/reservations/<path:key>")
+@blueprint.delete("/reservations/<reservation_key:key>")
 @describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404,))
 def destroy(key: str) -> ResponseReturnValue:
     """Give a place back"""
