@@ -25,6 +25,7 @@ from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
 
 Row = TypeVar("Row")
+At = TypeVar("At")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,21 @@ def unit_of_work() -> Iterator[Session]:
         db.session.remove()
 
 
-def read_while_answering(read: Callable[[Session], Iterator[Row]]) -> Iterator[Row]:
-    """The rows of `read`, in a session of their own: a streamed answer is read when the request's session is gone."""
+def read_while_answering(read: Callable[[Session, At | None], tuple[list[Row], At | None]]) -> Iterator[Row]:
+    """The rows of every page of `read`, which is given where the page before ended and answers where the next begins.
+
+    Each page has a session of its own: a streamed answer is read when the request's is gone, and one that is taken
+    slowly, or never, must keep no connection from others.
+    """
     engine = db.engine
 
     def rows() -> Iterator[Row]:
-        with Session(engine) as reading:
-            yield from read(reading)
+        after: At | None = None
+        while True:
+            with Session(engine) as reading:
+                page, after = read(reading, after)
+            yield from page
+            if after is None:
+                return
 
     return rows()

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.buckets import LEVEL
-from dashboard.billing.errors import InvalidInput
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput
 from dashboard.billing.limits import find_budget, need_sum
 from dashboard.billing.periods import month_start, next_month
 from dashboard.billing.plans import free_plan
@@ -88,7 +88,8 @@ def reserve(
     Without a cap or budget that concerns the type nothing is locked or written. The reservation is settled by
     recording the usage under the same key, or by `settle`; `release` gives it back. It is forgotten after `ttl`.
 
-    Raises `CapReached`, `InvalidInput` (a type that cannot be reserved).
+    Raises `CapReached`, `InvalidInput` (a type that cannot be reserved), `IdempotencyConflict` (the key holds a place
+    for something else).
     """
     need_sum(usage_type)
     if quantity < 0:
@@ -100,7 +101,7 @@ def reserve(
         return
     # From here to the caller's commit only one action of this tenant is weighed at a time.
     lock_object(session, "quota-of", tenant_id)
-    if _is_held(session, tenant_id, key, now):
+    if _is_held(session, tenant_id, key, (usage_type, quantity), now):
         return
     taken = {
         row.usage_type: (int(row.used), int(row.reserved))
@@ -175,10 +176,12 @@ def _cap(session: Session, tenant_id: int, usage_type: str, span: _Span) -> tupl
     return own, "cap"
 
 
-def _is_held(session: Session, tenant_id: int, key: str, now: datetime) -> bool:
-    """Whether this action has its place already: reserved, or recorded."""
+def _is_held(session: Session, tenant_id: int, key: str, asked: tuple[str, int], now: datetime) -> bool:
+    """Whether this action has its place already: reserved, or recorded. A place for less would let more through."""
     held = session.get(UsageReservation, (tenant_id, key), populate_existing=True)
     if held is not None and held.expires_at > now:
+        if (held.usage_type, held.quantity) != asked:
+            raise IdempotencyConflict(key)
         return True
     recorded = select(UsageEvent.id).where(UsageEvent.tenant_id == tenant_id, UsageEvent.idempotency_key == key)
     return session.scalars(recorded).first() is not None

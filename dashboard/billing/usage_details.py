@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -41,8 +39,6 @@ _ONLY_LATE = f"""
 """
 # The bound on the time alone lets the index begin at the right row.
 _AFTER = " AND u.occurred_at <= :after_time AND (u.occurred_at, u.id) < (:after_time, :after_id)"
-
-CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +106,6 @@ def list_details(
     found = [_detail(row, span) for row in rows[:limit]]
     is_more = len(rows) > limit
     return found, Position(found[-1].occurred_at, found[-1].id) if is_more else None
-
-
-def stream_details(
-    session: Session, tenant_id: int, span: Range, usage_type: str, *, filters: UsageFilters, only_late: bool = False
-) -> Iterator[UsageDetail]:
-    """Every action of one type, newest first, in constant memory: the rows stay at the database until they are read."""
-    statement, values = _query(tenant_id, span, usage_type, filters, only_late=only_late, after=None)
-    options = {"stream_results": True, "yield_per": CHUNK}
-    # Closed by name: a reader who leaves early must not leave a cursor at the database.
-    with closing(session.execute(text(statement), values, execution_options=options)) as rows:
-        for row in rows:
-            yield _detail(row, span)
 
 
 def find_detail(session: Session, tenant_id: int, event_id: int) -> UsageDetail:

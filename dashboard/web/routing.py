@@ -21,6 +21,13 @@ class UsageTypeName(BaseConverter):
     regex = "[A-Z_]+"
 
 
+class ReservationKey(BaseConverter):
+    """A key in an address, whatever is in it: a path's converter takes none that begins with a slash."""
+
+    regex = ".+"
+    part_isolating = False
+
+
 def register(app: Flask) -> None:
     """Make them known. Call before the blueprints are registered."""
-    app.url_map.converters.update(int=Id, usage_type=UsageTypeName)
+    app.url_map.converters.update(int=Id, usage_type=UsageTypeName, reservation_key=ReservationKey)

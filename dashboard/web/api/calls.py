@@ -11,7 +11,8 @@ from dashboard.billing.errors import NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.models import Call, OutgoingState, Tenant
 from dashboard.web.api import descriptions
-from dashboard.web.api.keys import idempotency_key, json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import idempotency_key, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
 
-import msgspec
-from flask import Response, abort, current_app, g, request
+from flask import Response, current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
@@ -53,21 +52,6 @@ def require_key() -> Response | None:
         return answer(403, f"This key lacks the scope {scope}. Create one that has it.", scope=scope)
     count_api_request(caller)
     return None
-
-
-def json_body() -> object:
-    """The request's JSON, or 400 with what is wrong."""
-    if not request.is_json:
-        abort(415, "Send JSON, with Content-Type: application/json.")
-    return decoded_body()
-
-
-def decoded_body() -> object:
-    """The request's body read as JSON, whatever its media type; 400 with what is wrong."""
-    try:
-        return msgspec.json.decode(request.get_data())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        abort(400, f"The body is not valid JSON: {error}.")
 
 
 def idempotency_key() -> str:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.fields import need_count, need_object, need_text
 from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
 from dashboard.billing.plans import catalog
 from dashboard.billing.quotas import find_reservation, release, reserve
 from dashboard.billing.usage_input import MAX_QUANTITY, refuse_our_key
-from dashboard.web.api.keys import json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import require_key
 from dashboard.web.api.limit_shapes import BudgetIn, CapIn, LimitsOut, ReservationIn, ReservationOut
 from dashboard.web.api.openapi import Answer, Body, describe
+from dashboard.web.errors import answer
 from dashboard.wiring import now, session
 
 TAG = "Caps and reservations"
 blueprint = Blueprint("limits_api", __name__, url_prefix="/api/billing/usage")
 blueprint.before_request(require_key)
+
+
 _LIMITS = {200: Answer("All of the tenant's limits.", LimitsOut, example={"caps": {"SMS_SENT": 500}, "budget": None})}
 
 
@@ -96,14 +100,14 @@ def destroy_budget() -> ResponseReturnValue:
     scope="usage:write",
     body=(Body(ReservationIn, {"one": {"usage_type": "AI_MESSAGE_GENERATED", "quantity": 1, "key": "msg-8842"}}),),
     answers={201: Answer("The action may happen.", ReservationOut)},
-    errors=(400, 402, 413, 415, 422),
+    errors=(400, 402, 409, 413, 415, 422),
 )
 def create() -> ResponseReturnValue:
     """Hold a place before an action
 
     402 where a cap or budget would be passed: do not act. Otherwise act, then report the usage event with `key` as its
     `idempotency_key`, which ends the reservation; or give the place back if the action failed. A forgotten reservation
-    ends after an hour. The same key again holds one place.
+    ends after an hour. The same key again holds one place; for another type or quantity it is refused with 409.
     """
     fields = need_object(json_body(), frozenset({"usage_type", "quantity", "key"}))
     usage_type = need_text(fields.get("usage_type"), "usage_type")
@@ -112,7 +116,10 @@ def create() -> ResponseReturnValue:
         raise InvalidInput("quantity", f"must be at most {MAX_QUANTITY}")
     key = need_text(fields.get("key"), "key")
     refuse_our_key(key, "key")
-    reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
+    try:
+        reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
+    except IdempotencyConflict:
+        return answer(409, f"key {key!r} holds a place for another type or quantity; use a new key", field="key")
     held = find_reservation(session(), g.tenant_id, key)
     body = {
         "key": key,
@@ -125,7 +132,7 @@ def create() -> ResponseReturnValue:
     return jsonify(body), 201
 
 
-@blueprint.delete("/reservations/<path:key>")
+@blueprint.delete("/reservations/<reservation_key:key>")
 @describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404, 422))
 def destroy(key: str) -> ResponseReturnValue:
     """Give a place back"""

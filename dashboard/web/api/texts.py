@@ -11,7 +11,8 @@ from dashboard.billing.text_requests import TextRequest, parse_text_request
 from dashboard.billing.texts import accept_text, refuse_text, store_text
 from dashboard.models import OutgoingState, Tenant, TextMessage
 from dashboard.web.api import descriptions
-from dashboard.web.api.keys import idempotency_key, json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import idempotency_key, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
 

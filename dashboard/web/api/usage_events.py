@@ -14,9 +14,10 @@ from dashboard.billing.usage import Recorded, Refusal, record_each
 from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.web.api import cloudevents, descriptions
+from dashboard.web.api.bodies import decoded_body
 from dashboard.web.api.combined_writes import CombinedWrites
 from dashboard.web.api.inputs import MAX_EVENTS, RecordQuery
-from dashboard.web.api.keys import decoded_body, require_key
+from dashboard.web.api.keys import require_key
 from dashboard.web.api.queries import read_query
 from dashboard.web.api.usage_batches import answer_batch, refuse_batch
 from dashboard.web.api.views import view_event

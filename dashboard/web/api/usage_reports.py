@@ -6,11 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from dashboard.billing.attribution import Attribution, attribute_usage
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.ranges import Range, find_range
-from dashboard.billing.usage_details import decode_cursor, list_details, stream_details
+from dashboard.billing.usage_details import Position, UsageDetail, decode_cursor, list_details
 from dashboard.billing.usage_filters import UsageFilters, make_filters
 from dashboard.billing.usage_reports import UsageSeries, chart_usage, summarise_usage
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
@@ -26,6 +27,7 @@ from dashboard.wiring import now, read_while_answering, session
 
 blueprint = Blueprint("usage_reports_api", __name__, url_prefix="/api/billing/usage")
 blueprint.before_request(require_key)
+ROWS_A_READ = 1_000
 FILE = {"Content-Disposition": "Of a CSV file: its name."}
 CSV = {
     "text/csv": "The rows, with the members of the JSON objects as columns. Cells from your texts that a "
@@ -128,9 +130,20 @@ def _file_of(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilt
     if view == "groups":
         return csv_response(name, views.columns_of(GroupOut), views.group_rows(_groups(kind, span, query, filters)))
     tenant_id = g.tenant_id
-    events = read_while_answering(
-        lambda reading: stream_details(reading, tenant_id, span, kind.name, filters=filters, only_late=query.late)
-    )
+
+    def read(reading: Session, after: Position | None) -> tuple[list[UsageDetail], Position | None]:
+        return list_details(
+            reading,
+            tenant_id,
+            span,
+            kind.name,
+            filters=filters,
+            only_late=query.late,
+            after=after,
+            limit=ROWS_A_READ,
+        )
+
+    events = read_while_answering(read)
     return csv_response(name, views.columns_of(EventOut), views.cells(map(views.view_event, events)))
 
 

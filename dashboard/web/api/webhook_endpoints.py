@@ -12,7 +12,8 @@ from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.models import WebhookEndpoint
 from dashboard.web.api import webhook_descriptions
-from dashboard.web.api.keys import json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import require_key
 from dashboard.web.api.queries import read_query
 from dashboard.web.api.webhook_shapes import DeliveriesQuery
 from dashboard.wiring import now, session, wiring
