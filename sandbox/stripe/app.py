@@ -16,6 +16,7 @@ from sandbox.limits import Limits, too_many
 from sandbox.shapes import first_lines
 from sandbox.store import Thing, new_id
 from sandbox.stripe import (  # noqa: F401 (each adds its calls)
+    alerts,
     authentication,
     catalog,
     checkout,
@@ -26,6 +27,7 @@ from sandbox.stripe import (  # noqa: F401 (each adds its calls)
     discounts,
     disputes,
     endpoints,
+    entitlements,
     events,
     intents,
     invoice_items,
