@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.announcements import announce_subscription, state_of_subscription
+from dashboard.billing.billing_state import mark_stale
 from dashboard.billing.customers import hold_mirror
 from dashboard.billing.periods import learn_period
 from dashboard.billing.plans import FREE, PLANS, PlanDefinition, PricePins, plan_of_prices
@@ -59,6 +60,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
             plan=bought[0] if bought else None,
         )
     announce_subscription(session, subscription, before, now)
+    mark_stale(session, tenant.id, now)
     return True
 
 

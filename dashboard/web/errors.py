@@ -8,7 +8,7 @@ import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound, PaymentOverdue
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.quotas import CapReached
 from dashboard.wiring import session
@@ -57,6 +57,12 @@ def register(app: Flask) -> None:
             used=error.used,
             reserved=error.reserved,
             asked=error.asked,
+        )
+
+    @app.errorhandler(PaymentOverdue)
+    def payment_overdue(error: PaymentOverdue) -> Response:
+        return answer(
+            402, str(error), reason="payment", status_of_subscription=error.status, invoice_id=error.invoice_id
         )
 
     @app.errorhandler(NotFound)
