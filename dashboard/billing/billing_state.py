@@ -18,7 +18,7 @@ from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.payment_policy import PaymentPolicy, decide_access
 from dashboard.billing.plans import FREE
 from dashboard.database import lock_object
-from dashboard.models import Access, BillingState, Invoice, Subscription
+from dashboard.models import Access, BillingState, Invoice, Subscription, Tenant
 
 LIVE = ("active", "trialing", "past_due")
 # Which subscription counts where a tenant has several: the first kind there is, and of these the newest.
@@ -64,7 +64,7 @@ def follow_state(session: Session, tenant_id: int, policy: PaymentPolicy, now: d
     state = session.get(BillingState, tenant_id, populate_existing=True)
     if state is None:
         return False
-    before = _announced(state)
+    before, was = _announced(state), _weighty(state)
     subscription = _subscription_that_counts(session, tenant_id)
     _follow_subscription(state, subscription)
     debt = _find_debt(session, subscription, state, now) if subscription else None
@@ -77,7 +77,7 @@ def follow_state(session: Session, tenant_id: int, policy: PaymentPolicy, now: d
     state.access, state.read_only_at = decision.access, decision.read_only_at
     state.entitlements = _entitlements(state)
     state.stale_since = None
-    changed = _announced(state) != before
+    changed = _weighty(state) != was
     if changed:
         state.revision += 1
         state.changed_at = now
@@ -117,25 +117,21 @@ def require_paid(session: Session, tenant_id: int, now: datetime) -> None:
 
     Raises `PaymentOverdue`.
     """
-    found = session.execute(
-        select(BillingState.access, BillingState.read_only_at, BillingState.status, BillingState.invoice_id).where(
-            BillingState.tenant_id == tenant_id, BillingState.access != Access.FULL
-        )
-    ).first()
-    if found and (found.access == Access.READ_ONLY or (found.read_only_at and found.read_only_at <= now)):
-        raise PaymentOverdue(found.status, found.invoice_id)
+    state = session.get(BillingState, tenant_id, populate_existing=True)
+    if state is not None and state.is_stopped(now):
+        raise PaymentOverdue(state.status, state.invoice_id)
 
 
-def list_delinquent(session: Session, *, limit: int = 100) -> list[BillingState]:
+def list_delinquent(session: Session, *, limit: int = 100) -> list[tuple[Tenant, BillingState]]:
     """Who owes or is stopped, the longest first: what staff see."""
-    return list(
-        session.scalars(
-            select(BillingState)
-            .where(or_(BillingState.access != Access.FULL, BillingState.delinquent_since.is_not(None)))
-            .order_by(BillingState.delinquent_since.nulls_last(), BillingState.tenant_id)
-            .limit(limit)
-        )
+    rows = session.execute(
+        select(Tenant, BillingState)
+        .join(BillingState, BillingState.tenant_id == Tenant.id)
+        .where(or_(BillingState.access != Access.FULL, BillingState.delinquent_since.is_not(None)))
+        .order_by(BillingState.delinquent_since.nulls_last(), BillingState.tenant_id)
+        .limit(limit)
     )
+    return [(tenant, state) for tenant, state in rows]
 
 
 def entitlements_of_plan(plan: str) -> list[str]:
@@ -159,7 +155,7 @@ def as_json(state: BillingState) -> dict[str, object]:
 
 
 def _announced(state: BillingState) -> dict[str, object]:
-    """What of a state is worth a message when it changes. The rest has messages of its own."""
+    """What of a state a message tells, of now and of before."""
     return {
         "plan": state.plan,
         "status": state.status,
@@ -169,6 +165,11 @@ def _announced(state: BillingState) -> dict[str, object]:
         "invoice_id": state.invoice_id,
         "entitlements": list(state.entitlements),
     }
+
+
+def _weighty(state: BillingState) -> tuple[object, ...]:
+    """What makes a message. Since when, and which invoice, may be known a moment later than that something is owed."""
+    return (state.plan, state.status, state.access, state.delinquent_since is None, tuple(state.entitlements))
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -55,3 +55,7 @@ class BillingState(Base):
     revision: Mapped[int] = mapped_column(server_default=text("0"))
     changed_at: Mapped[datetime | None]
     stale_since: Mapped[datetime | None]
+
+    def is_stopped(self, now: datetime) -> bool:
+        """Whether sending is stopped: a grace ends to the second, whether or not a job has run since."""
+        return self.access == Access.READ_ONLY or (self.read_only_at is not None and self.read_only_at <= now)
