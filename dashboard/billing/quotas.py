@@ -139,6 +139,11 @@ def release(session: Session, tenant_id: int, key: str) -> bool:
     return found.first() is not None
 
 
+def find_reservation(session: Session, tenant_id: int, key: str) -> UsageReservation | None:
+    """The reservation under this key, if one is held."""
+    return session.get(UsageReservation, (tenant_id, key), populate_existing=True)
+
+
 def settle(session: Session, tenant_id: int, key: str) -> None:
     """End a reservation in the transaction that records its usage, where that has another key."""
     release(session, tenant_id, key)

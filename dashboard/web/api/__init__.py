@@ -2,6 +2,7 @@
 
 from dashboard.web.api import (
     calls,
+    limits,
     reference,
     request_counter,
     reversals,
@@ -16,6 +17,7 @@ BLUEPRINTS = (
     usage_events.blueprint,
     reversals.blueprint,
     syncs.blueprint,
+    limits.blueprint,
     usage_reports.blueprint,
     texts.blueprint,
     calls.blueprint,
