@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from dashboard.billing.customers import ensure_customer
+from dashboard.billing.invoice_reports import InvoiceDetail, find_invoice
 from dashboard.billing.plans import prices_of_plan
 from dashboard.database import db
 from dashboard.jobs.billing_states import fetch_partial_invoices
@@ -277,6 +278,20 @@ def assert_equal_to_stripe(life: Life) -> None:
     assert sorted(mirrored) == sorted(known)
     for invoice_id in known:
         assert ours(mirrored[invoice_id]) == theirs(life.v1, invoice_id)
+        assert_adds_up(find_invoice(db.session(), life.tenant_id, invoice_id))
+
+
+def assert_adds_up(detail: InvoiceDetail) -> None:
+    """What the page shows from the lines down to what is due."""
+    invoice = detail.invoice
+    assert sum(group.amount for group in detail.groups) == invoice.subtotal
+    discounts = sum(each["amount"] for each in invoice.discounts)
+    assert invoice.subtotal - discounts - detail.granted_credit + detail.added_tax == invoice.total
+    due = invoice.total + detail.from_balance - invoice.pre_payment_credit_notes_amount - invoice.amount_paid
+    if invoice.status in {"open", "paid"}:
+        assert due == invoice.amount_remaining
+    after = sum(credit.refunded + credit.to_balance for credit in detail.credits if credit.note.post_payment_amount)
+    assert after == invoice.post_payment_credit_notes_amount
 
 
 def test_the_mirror_equals_stripe_field_by_field_after_a_whole_life(life: Life) -> None:
