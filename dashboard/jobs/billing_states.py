@@ -28,11 +28,15 @@ def follow_restricted_states() -> None:
 
 
 def _follow(tenants: list[int]) -> int:
+    """One tenant whose state cannot be followed does not stop the others: it stays stale for the next time."""
     changed = 0
     for tenant_id in tenants:
         parts = wiring()
-        with unit_of_work() as session:
-            changed += billing_state.follow_state(session, tenant_id, parts.payment_policy, parts.clock.now())
+        try:
+            with unit_of_work() as session:
+                changed += billing_state.follow_state(session, tenant_id, parts.payment_policy, parts.clock.now())
+        except Exception:
+            log.exception("billing state could not be followed", tenant=tenant_id)
     if changed:
         log.info("billing states changed", tenants=changed)
     return changed

@@ -61,9 +61,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(PaymentOverdue)
     def payment_overdue(error: PaymentOverdue) -> Response:
-        return answer(
-            402, str(error), reason="payment", status_of_subscription=error.status, invoice_id=error.invoice_id
-        )
+        return answer(402, str(error), reason="payment", subscription_status=error.status, invoice_id=error.invoice_id)
 
     @app.errorhandler(NotFound)
     def not_found(_: NotFound) -> Response:
