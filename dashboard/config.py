@@ -44,6 +44,13 @@ def _database_url(value: str | None) -> str | None:
     return f"postgresql+psycopg://{rest}"
 
 
+def _statuses(value: str) -> str:
+    named = [each.strip() for each in value.split(",")]
+    if value != "none" and not set(named) <= {"unpaid", "paused", "canceled"}:
+        raise ValueError("must be none, or some of unpaid, paused, canceled, with commas between")
+    return ",".join(named)
+
+
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -91,6 +98,9 @@ class Settings(BaseSettings):
 
     # What is for sale; dashboard/catalog.toml by default.
     catalog_file: Path | None = None
+    # What happens to a tenant that stops paying: see "Billing state" in docs/stripe.md.
+    past_due_grace_days: int = Field(default=7, ge=0, le=365)
+    read_only_statuses: Annotated[str, AfterValidator(_statuses)] = "unpaid,paused"
 
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     session_cookie_secure: bool | None = None

@@ -1,4 +1,4 @@
-"""Caps and budgets: an action is stopped before it happens when it would pass one. Reserve, act, record or release.
+"""Caps, budgets and unpaid bills stop an action before it happens. Reserve, act, record or release.
 
 A fact is never refused: what has happened is recorded, whatever the cap. So the stop comes before the action, and a
 reservation holds its place until the usage is recorded under the same key (which settles it) or the action failed.
@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
+from dashboard.billing.billing_state import require_paid
 from dashboard.billing.buckets import LEVEL
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput
 from dashboard.billing.limits import find_budget, need_sum
@@ -88,12 +89,13 @@ def reserve(
     Without a cap or budget that concerns the type nothing is locked or written. The reservation is settled by
     recording the usage under the same key, or by `settle`; `release` gives it back. It is forgotten after `ttl`.
 
-    Raises `CapReached`, `InvalidInput` (a type that cannot be reserved), `IdempotencyConflict` (the key holds a place
-    for something else).
+    Raises `PaymentOverdue` (the tenant reads only until it has paid), `CapReached`, `InvalidInput` (a type that cannot
+    be reserved), `IdempotencyConflict` (the key holds a place for something else).
     """
     need_sum(usage_type)
     if quantity < 0:
         raise InvalidInput("quantity", "must be 0 or more")
+    require_paid(session, tenant_id, now)
     span = _span(session, tenant_id, now)
     cap, reason = _cap(session, tenant_id, usage_type, span)
     budget = find_budget(session, tenant_id)

@@ -18,6 +18,7 @@ from dashboard.models import WebhookEndpoint
 EVENT_TYPES: dict[str, str] = {
     "usage.threshold_reached": "80% or 100% of what the plan includes of a usage type is used",
     "subscription.changed": "A subscription began, changed its plan or status, or will end",
+    "billing_state.changed": "Plan, status, entitlements or access changed: sending stopped, say, or all is paid",
     "invoice.created": "An invoice was drawn up",
     "invoice.finalized": "An invoice is final and due",
     "invoice.paid": "An invoice was paid",

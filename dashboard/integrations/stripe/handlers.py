@@ -9,14 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing import customers, invoices, subscriptions, webhook_inbox
+from dashboard.billing import customers, subscriptions, webhook_inbox
 from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.database import lock_object
-from dashboard.models import Invoice, StripeEvent, StripeEventState
+from dashboard.integrations.stripe.invoice_handlers import (
+    sync_credited_invoice,
+    sync_entitlements,
+    sync_invoice,
+    sync_paid_invoice,
+    sync_refunded_invoice,
+)
+from dashboard.models import StripeEvent, StripeEventState
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +51,6 @@ def sync_subscription(context: Context, event: StripeEvent) -> bool:
     return _sync_subscription(context, event.object_id or "")
 
 
-def sync_invoice(context: Context, event: StripeEvent) -> bool:
-    """Amounts, status and lines; a draft deleted at Stripe goes here too."""
-    invoice_id = event.object_id or ""
-    facts = context.provider.fetch_invoice(invoice_id)
-    if facts is not None:
-        return invoices.sync_invoice(context.session, facts, context.now)
-    known = context.session.scalars(select(Invoice).where(Invoice.id == invoice_id)).first()
-    if known is not None:
-        invoices.remove_invoice(context.session, known.tenant_id, invoice_id)
-    return known is not None
-
-
 def sync_checkout(context: Context, event: StripeEvent) -> bool:
     """A finished checkout made a subscription: take it in, should its own events be late."""
     facts = context.provider.fetch_checkout(event.object_id or "")
@@ -80,6 +74,12 @@ HANDLERS: tuple[tuple[str, Handler | None], ...] = (
     ("customer.deleted", sync_customer),
     ("invoice.upcoming", None),
     ("invoice.", sync_invoice),
+    ("invoice_payment.", sync_paid_invoice),
+    ("credit_note.", sync_credited_invoice),
+    ("refund.", sync_refunded_invoice),
+    ("charge.refund", sync_refunded_invoice),
+    ("charge.dispute.", sync_refunded_invoice),
+    ("entitlements.active_entitlement_summary.updated", sync_entitlements),
     ("checkout.session.completed", sync_checkout),
     ("checkout.session.async_payment_succeeded", sync_checkout),
 )

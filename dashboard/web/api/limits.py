@@ -105,9 +105,10 @@ def destroy_budget() -> ResponseReturnValue:
 def create() -> ResponseReturnValue:
     """Hold a place before an action
 
-    402 where a cap or budget would be passed: do not act. Otherwise act, then report the usage event with `key` as its
-    `idempotency_key`, which ends the reservation; or give the place back if the action failed. A forgotten reservation
-    ends after an hour. The same key again holds one place; for another type or quantity it is refused with 409.
+    402 where a cap or budget would be passed, or the tenant has to pay first: do not act. Otherwise act, then report
+    the usage event with `key` as its `idempotency_key`, which ends the reservation; or give the place back if the
+    action failed. A forgotten reservation ends after an hour. The same key again holds one place; for another type or
+    quantity it is refused with 409.
     """
     fields = need_object(json_body(), frozenset({"usage_type", "quantity", "key"}))
     usage_type = need_text(fields.get("usage_type"), "usage_type")

@@ -48,7 +48,12 @@ ERRORS: Mapping[int, Error] = {
         "Send your key as: Authorization: Bearer ch_…",
         headers={"WWW-Authenticate": "Always `bearer`."},
     ),
-    402: Error("A cap of this tenant is reached: nothing was done.", "The cap of SMS_SENT is reached."),
+    402: Error(
+        "Nothing was done: `reason` says whether a cap is reached (`cap`, `plan`, `budget`) or the tenant reads only "
+        "until it has paid (`payment`; `invoice_id` names what is owed).",
+        "sending is stopped until billing is in order: invoice in_1 is not paid",
+        {"reason": "payment", "invoice_id": "in_1"},
+    ),
     403: Error(
         "The key lacks the scope that this call needs, which `scope` names; or a signature does not match.",
         "This key lacks the scope usage:read. Create one that has it.",
