@@ -166,6 +166,8 @@ def load_settings(**overrides: object) -> Settings:
 def _explain(item: object) -> str:
     assert isinstance(item, dict)  # noqa: S101 (pydantic's own shape)
     message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "too_short":
+        message = f"must have at least {item['ctx']['min_length']} characters"
     if not item["loc"] or item["loc"][0] == "pinned":
         return message
     return f"{str(item['loc'][0]).upper()}: {'is missing' if item['type'] == 'missing' else message}"
