@@ -185,6 +185,8 @@ def load_settings(**overrides: Any) -> Settings:
 
 def _explain(item: ErrorDetails) -> str:
     message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "too_short":
+        message = f"must have at least {item['ctx']['min_length']} characters"
     if not item["loc"] or item["loc"][0] == "pinned":
         return message
     return f"{str(item['loc'][0]).upper()}: {'is missing' if item['type'] == 'missing' else message}"

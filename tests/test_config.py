@@ -67,6 +67,12 @@ def test_a_malformed_value_names_itself_and_is_not_shown(
         load_settings()
 
 
+def test_a_secret_that_is_too_short_says_how_long_it_must_be(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SECRET_KEY", "short")
+    with pytest.raises(SettingsError, match="SECRET_KEY: must have at least 16 characters"):
+        load_settings()
+
+
 def test_db_parts_make_a_url(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("DATABASE_URL")
     for name, value in {"HOST": "db", "USERNAME": "me", "PASSWORD": "p@ss/word", "DATABASE": "books"}.items():
