@@ -56,6 +56,7 @@ def test_a_wrong_key_is_told_in_one_line(stack: Stack, sandbox: SandboxServer, d
         db.engine.dispose()
 
 
+@pytest.mark.parametrize("prefix", ["sk_live_", "rk_live_"])
 def test_a_live_key_is_refused_without_being_named_live(
     stack: Stack, sandbox: SandboxServer, database_url: str, prefix: str
 ) -> None:

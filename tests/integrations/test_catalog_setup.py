@@ -247,7 +247,6 @@ def test_our_tables_are_filled_again_where_they_were_lost(app: Flask) -> None:
     assert changes() == []
 
 
-@pytest.mark.parametrize("prefix", ["sk_live_", "rk_live_"])
 def test_every_step_has_an_action_and_only_changes_run(app: Flask) -> None:
     apply(app)
     steps = _planned().steps
