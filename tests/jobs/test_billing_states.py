@@ -21,7 +21,7 @@ from dashboard.models import BillingState, Subscription, Tenant, WebhookMessage
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.factories import usage_body
 from tests.platform import bearer, buy, deliver_webhooks, log_in, new_tenant, set_up_stripe, work_off
-from tests.sandbox.shop import FAILS_LATER, give_card
+from tests.sandbox.shop import FAILS_LATER, VISA, give_card
 from tests.sandbox_server import SandboxServer
 
 HOUR, DAY = 3_600, 86_400
@@ -43,9 +43,17 @@ class Debtor:
     def customer(self) -> str:
         return db.session.get_one(Tenant, self.tenant_id).stripe_customer_id or ""
 
+    def change_card(self, token: str) -> None:
+        """Another card, for the customer and for the subscription that was bought with the first."""
+        card = give_card(wiring().stripe_client, self.customer, token)
+        subscription = db.session.scalars(select(Subscription)).one()
+        if subscription.status != "canceled":
+            v1 = wiring().stripe_client.v1
+            v1.subscriptions.update(subscription.id, {"default_payment_method": card})
+
     def stop_paying(self) -> None:
         """The next renewal is declined."""
-        give_card(wiring().stripe_client, self.customer, FAILS_LATER)
+        self.change_card(FAILS_LATER)
         end = db.session.scalars(select(Subscription)).one().current_period_end
         assert end is not None
         self.sandbox.advance(advance_to=end.timestamp() + 2 * HOUR)
@@ -53,10 +61,11 @@ class Debtor:
 
     def pay(self) -> None:
         """Pay with a good card, as the customer does on Stripe's page."""
-        give_card(wiring().stripe_client, self.customer)
+        self.change_card(VISA)
         v1 = wiring().stripe_client.v1
+        card = v1.payment_methods.list({"customer": self.customer, "limit": 1}).data[0]
         for invoice in v1.invoices.list({"customer": self.customer, "status": "open"}).data:
-            v1.invoices.pay(invoice.id or "")
+            v1.invoices.pay(invoice.id or "", {"payment_method": card.id})
         deliver_webhooks(self.client)
 
     def state(self) -> BillingState:
