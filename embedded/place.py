@@ -65,7 +65,11 @@ def place_for(data_dir: Path, *, keeps: bool) -> Place:
 def remove_orphans(shared: Path) -> None:
     """Remove data of single runs (tests) whose own folder is gone."""
     for note in shared.glob("*.run"):
-        if not Path(note.read_text()).exists():
+        try:
+            is_gone = not Path(note.read_text()).exists()
+        except FileNotFoundError:  # another run that starts just now was quicker
+            continue
+        if is_gone:
             shutil.rmtree(note.with_suffix(""), ignore_errors=True)
             note.unlink(missing_ok=True)
 
