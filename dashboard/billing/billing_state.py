@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from dashboard.billing.errors import PaymentOverdue
 from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.payment_policy import PaymentPolicy, decide_access
-from dashboard.billing.plans import free_plan
+from dashboard.billing.plans import PLANS, free_plan
 from dashboard.database import lock_object
 from dashboard.models import Access, BillingState, Invoice, Subscription, Tenant
 
@@ -40,7 +40,10 @@ class Debt:
 
 def mark_stale(session: Session, tenant_id: int, now: datetime) -> None:
     """Note that something under the tenant's state changed. The caller commits, then follows it."""
-    statement = insert(BillingState).values(tenant_id=tenant_id, stale_since=now)
+    free = free_plan().key
+    statement = insert(BillingState).values(
+        tenant_id=tenant_id, plan=free, entitlements=entitlements_of_plan(free), stale_since=now
+    )
     session.execute(
         statement.on_conflict_do_update(
             index_elements=["tenant_id"], set_={"stale_since": statement.excluded.stale_since}
@@ -137,8 +140,8 @@ def list_delinquent(session: Session, *, limit: int = 100) -> list[tuple[Tenant,
 
 
 def entitlements_of_plan(plan: str) -> list[str]:
-    """What a plan entitles to where Stripe tells of no features: to the plan itself, by its key."""
-    return [plan]
+    """The features that the catalogue gives a plan: what counts where Stripe tells of none."""
+    return sorted(PLANS[plan].features) if plan in PLANS else []
 
 
 def as_json(state: BillingState) -> dict[str, object]:

@@ -50,7 +50,7 @@ class BillingState(Base):
     amount_owed: Mapped[int] = mapped_column(server_default=text("0"))
     currency: Mapped[str | None]
     next_payment_attempt: Mapped[datetime | None]
-    entitlements: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{free}'"))
+    entitlements: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     stripe_features: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     revision: Mapped[int] = mapped_column(server_default=text("0"))
     changed_at: Mapped[datetime | None]

@@ -150,7 +150,7 @@ def _create_billing_states() -> None:
         sa.Column("amount_owed", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         *_texts("currency", nullable=True),
         sa.Column("next_payment_attempt", TIME, nullable=True),
-        sa.Column("entitlements", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{free}'"), nullable=False),
+        sa.Column("entitlements", postgresql.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column("stripe_features", postgresql.ARRAY(sa.Text()), nullable=True),
         sa.Column("revision", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("changed_at", TIME, nullable=True),

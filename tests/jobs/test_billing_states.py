@@ -25,6 +25,7 @@ from tests.sandbox.shop import FAILS_LATER, VISA, give_card
 from tests.sandbox_server import SandboxServer
 
 HOUR, DAY = 3_600, 86_400
+FREE, STARTER = ["calls", "two-way-texts"], ["ai-voice", "calls", "two-way-texts", "webhooks"]
 TEXT = {"to": "+15557654321", "body": "Hello"}
 
 
@@ -85,7 +86,7 @@ def debtor(app: Flask, client: FlaskClient, sandbox: SandboxServer) -> Debtor:
 def test_a_tenant_on_free_owes_nothing(app: Flask) -> None:
     tenant_id, _ = new_tenant()
     state = find_state(db.session(), tenant_id)
-    assert (state.plan, state.status, state.access, state.entitlements) == ("free", "none", "full", ["free"])
+    assert (state.plan, state.status, state.access, state.entitlements) == ("free", "none", "full", FREE)
 
 
 def test_a_bought_plan_is_the_state(debtor: Debtor) -> None:
@@ -95,7 +96,7 @@ def test_a_bought_plan_is_the_state(debtor: Debtor) -> None:
         subscription.current_period_start,
         subscription.current_period_end,
     )
-    assert (state.entitlements, state.delinquent_since, state.stale_since) == (["starter"], None, None)
+    assert (state.entitlements, state.delinquent_since, state.stale_since) == (STARTER, None, None)
 
 
 def test_a_declined_renewal_begins_a_grace_in_which_all_goes_on(debtor: Debtor) -> None:
@@ -228,10 +229,10 @@ def test_features_of_stripe_are_the_entitlements(debtor: Debtor) -> None:
     v1.products.features.create(product, {"entitlement_feature": feature.id})
     v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
     deliver_webhooks(debtor.client)
-    assert debtor.state().entitlements == ["priority"]
+    assert debtor.state().entitlements == sorted([*STARTER, "priority"])
     v1.subscriptions.cancel(subscription.id)
     deliver_webhooks(debtor.client)
-    assert (debtor.state().plan, debtor.state().entitlements) == ("free", ["free"])
+    assert (debtor.state().plan, debtor.state().entitlements) == ("free", FREE)
 
 
 def test_what_a_crash_left_stale_the_sweep_follows(debtor: Debtor) -> None:

@@ -288,13 +288,19 @@ def test_buying_and_ending_a_plan_is_told_in_messages(
     deliver_webhooks(client)
     told = [json.loads(each.body) for each in receiver.received]
     kinds = sorted(each["type"] for each in told)
-    assert kinds == ["invoice.created", "invoice.finalized", "invoice.paid", "subscription.changed"]
+    assert kinds == [
+        "billing_state.changed",
+        "invoice.created",
+        "invoice.finalized",
+        "invoice.paid",
+        "subscription.changed",
+    ]
     changed = next(each["data"] for each in told if each["type"] == "subscription.changed")
     assert (changed["status"], changed["plan"], changed["previous"]) == ("active", "starter", None)
     assert all(each.is_signed_with(secret) for each in receiver.received)
     assert set(kinds) < set(EVENT_TYPES)
     deliver_webhooks(client)  # the same events again tell nothing new
-    assert len(receiver.received) == 4
+    assert len(receiver.received) == 5
     v1 = wiring().stripe_client.v1
     v1.subscriptions.update(changed["id"], {"cancel_at_period_end": True})
     deliver_webhooks(client)
