@@ -4,39 +4,24 @@ from __future__ import annotations
 
 import argparse
 import signal
-import socket
 import sys
 import threading
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from flask import Flask
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from sandbox import control, hosted
+from sandbox import control, hosted, hosted_invoice, hosted_portal
 from sandbox.clock import Clock
 from sandbox.control import Transcript
 from sandbox.faults import Faults
-from sandbox.store import Store
+from sandbox.server import Server
+from sandbox.store import OutdatedState, Store
 from sandbox.stripe.app import register as register_stripe
 from sandbox.twilio.app import create_app as create_twilio
 from sandbox.twilio.callbacks import Callbacks
 from sandbox.webhooks import Deliveries
 from sandbox.world import World
-
-
-class Handler(WSGIRequestHandler):
-    """Writes no access log, and closes the connection at once where an answer is dropped on purpose."""
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Say nothing."""
-
-    def connection_dropped(self, error: BaseException, environ: object = None) -> None:
-        """Hang up: a client that waits for the answer must learn that none will come."""
-        self.close_connection = True
-        with suppress(OSError):
-            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def main() -> None:
@@ -49,14 +34,17 @@ def main() -> None:
     parser.add_argument("--clock-file", type=Path, help="file that tells others the clock's offset")
     parser.add_argument("--transcript", type=Path, help="file that gets every request, answer and webhook")
     options = parser.parse_args()
-    store = Store(options.data)
+    try:
+        store = Store(options.data)
+    except OutdatedState as problem:
+        sys.exit(f"{options.data}: {problem}")
     clock = Clock(options.data / "clock.json", options.clock_file)
     transcript, faults, callbacks = Transcript(options.transcript), Faults(), Callbacks(store)
     deliveries = Deliveries(store, transcript.write)
     world = World(store, clock, deliveries)
     stripe = _serve(_stripe_app(world, faults, transcript), options.host, options.stripe_port, "--stripe-port")
     twilio = _serve(create_twilio(store, clock, callbacks, faults), options.host, options.twilio_port, "--twilio-port")
-    world.base = f"http://{options.host}:{stripe.server_port}"
+    world.base = f"http://{options.host}:{stripe.port}"
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -64,7 +52,7 @@ def main() -> None:
     callbacks.start()
     for work in (stripe.serve_forever, twilio.serve_forever):
         threading.Thread(target=work, daemon=True).start()
-    print(f"ready stripe={world.base} twilio=http://{options.host}:{twilio.server_port}", flush=True)
+    print(f"ready stripe={world.base} twilio=http://{options.host}:{twilio.port}", flush=True)
     control.keep_time(world, stopping)
     deliveries.stop()
     with store.writing():
@@ -77,7 +65,8 @@ def _stripe_app(world: World, faults: Faults, transcript: Transcript) -> Flask:
     app.jinja_env.filters["day"] = _day
     register_stripe(app, world, faults, transcript)
     control.register(app, world, faults)
-    hosted.register(app, world)
+    for pages in (hosted, hosted_portal, hosted_invoice):
+        pages.register(app, world)
     return app
 
 
@@ -86,11 +75,11 @@ def _day(seconds: int) -> str:
     return f"{moment.day} {moment:%b %Y}"
 
 
-def _serve(app: Flask, host: str, port: int, option: str) -> BaseWSGIServer:
+def _serve(app: Flask, host: str, port: int, option: str) -> Server:
     app.config["PROPAGATE_EXCEPTIONS"] = True
     try:
-        return make_server(host, port, app, threaded=True, request_handler=Handler)
-    except (OSError, SystemExit):
+        return Server(host, port, app)
+    except OSError:
         sys.exit(f"port {port} on {host} is taken: stop what listens there or choose another with {option}")
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own controls: clock, deliveries, faults, transcript, reset."""
+"""The sandbox's own controls: clock, deliveries, faults, settings, transcript, reset."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from flask import Flask, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from sandbox.faults import CALL_KINDS, LONGEST, Faults
+from sandbox.faults import CALL_KINDS, LONGEST, WEBHOOK_KINDS, Faults
+from sandbox.settings import change_settings, settings_of
 from sandbox.store import Thing
-from sandbox.stripe import billing_cycle
+from sandbox.stripe import billing_cycle, disputes
 from sandbox.world import World
 
 
@@ -53,7 +54,7 @@ def register(app: Flask, world: World, faults: Faults) -> None:
     @app.get("/_sandbox/deliveries")
     def show_deliveries() -> ResponseReturnValue:
         with world.store.lock:
-            return jsonify(world.deliveries.count())
+            return jsonify(world.deliveries.counts())
 
     @app.post("/_sandbox/events/<event_id>/redeliver")
     def redeliver(event_id: str) -> ResponseReturnValue:
@@ -62,17 +63,41 @@ def register(app: Flask, world: World, faults: Faults) -> None:
             if event is None:
                 return jsonify({"error": f"there is no event {event_id}"}), 404
             for endpoint in world.store.all("webhook_endpoint"):
-                world.deliveries.plan(event_id, endpoint["id"])
+                world.deliveries.plan(event, endpoint["id"])
         return jsonify({"ok": True})
 
-    @app.post("/_sandbox/faults")
-    def plan_fault() -> ResponseReturnValue:
-        return plan_faults(faults, CALL_KINDS)
+    @app.post("/_sandbox/events")
+    def tell() -> ResponseReturnValue:
+        """An event that nothing here causes by itself, about an object there is."""
+        body = request.get_json()
+        with world.store.writing():
+            thing = world.store.get(str(body.get("object")), str(body.get("id")))
+            if thing is None or not isinstance(body.get("type"), str):
+                return jsonify({"error": "give type, and object (its kind) and id of something there is"}), 400
+            return jsonify(world.emit(body["type"], thing, body.get("previous_attributes")))
 
-    @app.delete("/_sandbox/faults")
-    def clear_faults() -> ResponseReturnValue:
-        faults.clear()
-        return jsonify({"ok": True})
+    _register_faults(app, world, faults)
+
+    @app.get("/_sandbox/settings")
+    def show_settings() -> ResponseReturnValue:
+        with world.store.lock:
+            return jsonify(settings_of(world.store))
+
+    @app.post("/_sandbox/settings")
+    def set_settings() -> ResponseReturnValue:
+        with world.store.writing():
+            problem = change_settings(world.store, request.get_json())
+            if problem:
+                return jsonify({"error": problem}), 400
+            return jsonify(settings_of(world.store))
+
+    @app.post("/_sandbox/charges/<charge_id>/dispute")
+    def dispute(charge_id: str) -> ResponseReturnValue:
+        with world.store.writing():
+            charge = world.store.get("charge", charge_id)
+            if charge is None or charge["status"] != "succeeded" or charge["disputed"]:
+                return jsonify({"error": f"{charge_id}: there is no such charge that can be disputed"}), 404
+            return jsonify(disputes.open_dispute(world, charge))
 
     @app.post("/_sandbox/reset")
     def reset() -> ResponseReturnValue:
@@ -80,6 +105,35 @@ def register(app: Flask, world: World, faults: Faults) -> None:
             world.store.clear()
             world.clock.move_offset(0)
             faults.clear()
+            world.deliveries.faults.clear()
+        return jsonify({"ok": True})
+
+
+def _register_faults(app: Flask, world: World, faults: Faults) -> None:
+    """Failures of calls at /_sandbox/faults, of webhooks at /_sandbox/webhook_faults."""
+
+    @app.post("/_sandbox/faults")
+    def plan_fault() -> ResponseReturnValue:
+        return plan_faults(faults, CALL_KINDS)
+
+    @app.get("/_sandbox/faults")
+    def show_faults() -> ResponseReturnValue:
+        return jsonify(faults.waiting())
+
+    @app.delete("/_sandbox/faults")
+    def clear_faults() -> ResponseReturnValue:
+        faults.clear()
+        return jsonify({"ok": True})
+
+    @app.post("/_sandbox/webhook_faults")
+    def plan_webhook_fault() -> ResponseReturnValue:
+        return plan_faults(world.deliveries.faults, WEBHOOK_KINDS)
+
+    @app.delete("/_sandbox/webhook_faults")
+    def clear_webhook_faults() -> ResponseReturnValue:
+        world.deliveries.faults.clear()
+        with world.store.writing():
+            world.deliveries.release()
         return jsonify({"ok": True})
 
 
@@ -118,3 +172,4 @@ def keep_time(world: World, stopping: threading.Event) -> None:
     while not stopping.wait(1):
         with world.store.writing():
             billing_cycle.work_off(world)
+            billing_cycle.forget_keys(world)

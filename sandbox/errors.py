@@ -17,11 +17,12 @@ class StripeFault(Exception):
         param: str | None = None,
         code: str | None = None,
         decline_code: str | None = None,
+        leaves_traces: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
         # A declined payment was tried all the same: its traces stay. Every other fault leaves nothing behind.
-        self.leaves_traces = code == "card_declined"
+        self.leaves_traces = leaves_traces
         self.body: dict[str, Any] = {"error": {"type": kind, "message": message}}
         for name, value in (("param", param), ("code", code), ("decline_code", decline_code)):
             if value is not None:

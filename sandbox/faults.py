@@ -59,6 +59,11 @@ class Faults:
             self._cleared.set()
             self._cleared = threading.Event()
 
+    def waiting(self) -> list[Thing]:
+        """What is still to fail."""
+        with self._lock:
+            return [{"match": each.match, "kind": each.kind, "times": each.left} for each in self._waiting if each.left]
+
     def take(self, call: str) -> Fault | None:
         """The failure of this call, if one is due."""
         with self._lock:

@@ -10,6 +10,7 @@ from stripe._object_classes import get_object_class
 
 from sandbox.store import Thing
 
+MOST_LINES = 10
 # Sent only when a call asks to expand them, or only on deleted objects.
 ON_REQUEST = {
     "customer": {"sources", "subscriptions", "tax", "tax_ids", "cash_balance", "invoice_credit_balance"},
@@ -37,6 +38,14 @@ def whole(thing: Thing) -> Thing:
     return {**empty, **thing}
 
 
-def listed(things: list[Thing], url: str, *, has_more: bool = False) -> Thing:
-    """A list object."""
-    return {"object": "list", "data": things, "has_more": has_more, "url": url}
+def first_lines(thing: Any) -> Any:
+    """The thing as it is sent: an invoice carries its first ten lines, the rest is listed by itself."""
+    if not isinstance(thing, dict):
+        return thing
+    kind = thing.get("object")
+    if kind == "list":
+        return {**thing, "data": [first_lines(each) for each in thing["data"]]}
+    if kind == "invoice" and len(thing["lines"]["data"]) > MOST_LINES:
+        lines = {**thing["lines"], "data": thing["lines"]["data"][:MOST_LINES], "has_more": True}
+        return {**thing, "lines": lines}
+    return thing

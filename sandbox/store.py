@@ -13,12 +13,35 @@ from pathlib import Path
 from typing import Any
 
 Thing = dict[str, Any]
+# Raised whenever the things are kept in another form.
+FORMAT = 2
 _ALPHABET = string.ascii_letters + string.digits
+# Fields that things are looked up by: a scan of every thing would make each call slower than the one before.
+INDEXES: dict[str, tuple[str, ...]] = {
+    "billing.meter": ("event_name",),
+    "charge": ("payment_intent",),
+    "checkout.session": ("status",),
+    "credit_note": ("invoice",),
+    "delivery": ("state",),
+    "event": ("type",),
+    "invoice": ("customer", "status"),
+    "invoice_payment": ("invoice",),
+    "invoiceitem": ("customer",),
+    "meter_event": ("owner",),
+    "payment_method": ("customer",),
+    "subscription": ("customer", "status"),
+    "subscription_schedule": ("status",),
+    "tax_id": ("customer",),
+}
 
 
 def new_id(prefix: str, length: int = 24) -> str:
     """A fresh id in Stripe's form."""
     return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(length))}"
+
+
+class OutdatedState(Exception):
+    """The folder holds state that this version cannot read."""
 
 
 class Store:
@@ -28,6 +51,7 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.RLock()
         self._db = sqlite3.connect(folder / "sandbox.sqlite3", check_same_thread=False)
+        self._check_version()
         self._db.executescript(
             """
             PRAGMA journal_mode = WAL;
@@ -37,16 +61,27 @@ class Store:
                 PRIMARY KEY (kind, id)) WITHOUT ROWID;
             """
         )
+        self._db.execute(f"PRAGMA user_version = {FORMAT}")
         self._things: dict[str, dict[str, Thing]] = {}
         self._positions: dict[tuple[str, str], int] = {}
         self._dirty: set[tuple[str, str]] = set()
+        self._index: dict[tuple[str, str, Any], dict[str, Thing]] = {}
+        self._indexed: dict[tuple[str, str], list[tuple[str, str, Any]]] = {}
         self._next = 0
         for kind, thing_id, position, body in self._db.execute(
             "SELECT kind, id, position, body FROM things ORDER BY position"
         ):
-            self._things.setdefault(kind, {})[thing_id] = json.loads(body)
+            thing = json.loads(body)
+            self._things.setdefault(kind, {})[thing_id] = thing
             self._positions[kind, thing_id] = position
+            self._note(kind, thing_id, thing)
             self._next = position + 1
+
+    def _check_version(self) -> None:
+        """Refuse state that was written in another form: it would fail later, at some odd place."""
+        is_new = not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+        if not is_new and self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+            raise OutdatedState("its state was written by another version of the sandbox: delete it or choose another")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -57,23 +92,27 @@ class Store:
             except BaseException:
                 self.take_back()
                 raise
-            self._write()
+            self.flush()
 
     def take_back(self) -> None:
         """Undo what changed since the last write, in the very objects others hold."""
         for kind, thing_id in self._dirty:
-            row = self._db.execute("SELECT body FROM things WHERE kind = ? AND id = ?", (kind, thing_id)).fetchone()
+            row = self._row(kind, thing_id)
             held = self._things.get(kind, {})
             if row is None:
                 held.pop(thing_id, None)
                 self._positions.pop((kind, thing_id), None)
+                self._note(kind, thing_id, None)
             else:
                 thing = held.setdefault(thing_id, {})
                 thing.clear()
                 thing.update(json.loads(row[0]))
+                self._positions.setdefault((kind, thing_id), row[1])
+                self._note(kind, thing_id, thing)
         self._dirty.clear()
 
-    def _write(self) -> None:
+    def flush(self) -> None:
+        """Write what changed: from here on nothing before it can be taken back."""
         if not self._dirty:
             return
         rows = []
@@ -87,6 +126,28 @@ class Store:
         self._db.commit()
         self._dirty.clear()
 
+    def _row(self, kind: str, thing_id: str) -> tuple[str, int] | None:
+        query = "SELECT body, position FROM things WHERE kind = ? AND id = ?"
+        found: tuple[str, int] | None = self._db.execute(query, (kind, thing_id)).fetchone()
+        return found
+
+    def _note(self, kind: str, thing_id: str, thing: Thing | None) -> None:
+        """Bring the indexes up to date with a thing, or with its end (None)."""
+        for entry in self._indexed.pop((kind, thing_id), ()):
+            self._index[entry].pop(thing_id, None)
+        fields = INDEXES.get(kind)
+        if fields is None or thing is None:
+            return
+        entries = [(kind, field, thing.get(field)) for field in fields]
+        for entry in entries:
+            self._index.setdefault(entry, {})[thing_id] = thing
+        self._indexed[kind, thing_id] = entries
+
+    @property
+    def next_position(self) -> int:
+        """A number above that of every thing kept so far."""
+        return self._next
+
     def put(self, kind: str, thing: Thing, thing_id: str | None = None) -> Thing:
         """Keep a thing, new or changed."""
         key = (kind, thing_id or thing["id"])
@@ -94,6 +155,7 @@ class Store:
             self._positions[key] = self._next
             self._next += 1
         self._things.setdefault(kind, {})[key[1]] = thing
+        self._note(kind, key[1], thing)
         self._dirty.add(key)
         return thing
 
@@ -105,16 +167,38 @@ class Store:
         """Forget a thing."""
         if self._things.get(kind, {}).pop(thing_id, None) is not None:
             self._positions.pop((kind, thing_id))
+            self._note(kind, thing_id, None)
             self._dirty.add((kind, thing_id))
 
     def all(self, kind: str) -> list[Thing]:
         """Every thing of a kind, oldest first."""
         return list(self._things.get(kind, {}).values())
 
+    def oldest(self, kind: str) -> tuple[str, Thing] | None:
+        """The id and the thing of a kind that was made first."""
+        return next(iter(self._things.get(kind, {}).items()), None)
+
+    def by(self, kind: str, field: str, *values: Any) -> list[Thing]:
+        """The things of a kind whose indexed `field` is one of `values`, oldest first."""
+        found = {
+            thing_id: thing for value in values for thing_id, thing in self._index.get((kind, field, value), {}).items()
+        }
+        return [found[thing_id] for thing_id in sorted(found, key=lambda each: self._positions[kind, each])]
+
+    def each(self, kind: str, field: str, value: Any) -> Iterator[Thing]:
+        """The same of one value in no order, without the cost of sorting."""
+        return iter(self._index.get((kind, field, value), {}).values())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
     def clear(self) -> None:
         """Forget everything."""
         self._things.clear()
         self._positions.clear()
+        self._index.clear()
+        self._indexed.clear()
         self._dirty.clear()
         self._db.execute("DELETE FROM things")
         self._db.commit()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import copy
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sandbox.clock import Clock
 from sandbox.errors import missing
-from sandbox.shapes import whole
+from sandbox.settings import settings_of
+from sandbox.shapes import first_lines, whole
 from sandbox.store import Store, Thing, new_id
 from sandbox.webhooks import Deliveries
 
@@ -22,6 +25,23 @@ class World:
         self.clock = clock
         self.deliveries = deliveries
         self.base = base
+        self.request: Thing = {"id": None, "idempotency_key": None}
+        self._is_looking = False
+
+    def setting(self, name: str) -> Any:
+        """A setting of the account."""
+        return settings_of(self.store)[name]
+
+    @contextmanager
+    def only_looking(self) -> Iterator[None]:
+        """What is done inside tells nobody and is taken back at the end: for previews."""
+        self.store.flush()
+        pinned, self._is_looking = self.clock.pinned, True
+        try:
+            yield
+        finally:
+            self._is_looking, self.clock.pinned = False, pinned
+            self.store.take_back()
 
     def need(self, kind: str, thing_id: str) -> Thing:
         """A thing that must be there; a 404 in Stripe's words otherwise."""
@@ -49,30 +69,32 @@ class World:
 
     def emit(self, kind: str, thing: Thing, before: Thing | None = None) -> Thing:
         """An event about a thing as it is now, on its way to every endpoint that wants it."""
+        event = self._event(kind, thing, before)
+        if self._is_looking:
+            return event
         endpoints = [
             endpoint
             for endpoint in self.store.all("webhook_endpoint")
             if endpoint["status"] == "enabled" and {"*", kind} & set(endpoint["enabled_events"])
         ]
-        data: Thing = {"object": copy.deepcopy(thing)}
-        if before:
-            data["previous_attributes"] = copy.deepcopy(before)
-        event = whole(
-            {
-                "id": new_id("evt"),
-                "object": "event",
-                "api_version": API_VERSION,
-                "created": self.clock.seconds(),
-                "data": data,
-                "livemode": False,
-                "pending_webhooks": len(endpoints),
-                "request": {"id": None, "idempotency_key": None},
-                "type": kind,
-            }
-        )
-        for unused in ("account", "context"):
-            event.pop(unused, None)
+        event["pending_webhooks"] = len(endpoints)
         self.store.put("event", event)
         for endpoint in endpoints:
-            self.deliveries.plan(event["id"], endpoint["id"])
+            self.deliveries.plan(event, endpoint["id"])
         return event
+
+    def _event(self, kind: str, thing: Thing, before: Thing | None) -> Thing:
+        data: Thing = {"object": first_lines(thing)}
+        if before:
+            data["previous_attributes"] = before
+        return {
+            "id": new_id("evt"),
+            "object": "event",
+            "api_version": API_VERSION,
+            "created": self.clock.seconds(),
+            "data": json.loads(json.dumps(data)),
+            "livemode": False,
+            "pending_webhooks": 0,
+            "request": dict(self.request),
+            "type": kind,
+        }

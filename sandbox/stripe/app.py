@@ -1,11 +1,10 @@
-"""Stripe's HTTP: keys, parameters, idempotency, faults on demand, the transcript."""
+"""Stripe's HTTP: keys, parameters, idempotency, faults on demand, rate limits, the transcript."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
 
 from flask import Flask, Response, request
 
@@ -13,34 +12,61 @@ from sandbox.control import Transcript
 from sandbox.errors import StripeFault
 from sandbox.faults import Faults
 from sandbox.forms import Params, decode
+from sandbox.limits import Limits, too_many
+from sandbox.shapes import first_lines
 from sandbox.store import Thing, new_id
-from sandbox.stripe import (  # noqa: F401 (each adds its routes)
+from sandbox.stripe import (  # noqa: F401 (each adds its calls)
+    authentication,
     catalog,
     checkout,
+    credit_grants,
+    credit_notes,
+    customer_endings,
     customers,
+    discounts,
+    disputes,
     endpoints,
+    events,
+    intents,
+    invoice_items,
     invoices,
+    meter_events,
     meters,
-    payments,
+    pausing,
+    payment_methods,
     portal,
+    previews,
+    prices,
+    refunds,
     routes,
+    schedules,
+    setup_intents,
+    subscription_items,
     subscriptions,
+    taxes,
 )
+from sandbox.stripe.expansion import expanded
+from sandbox.stripe.meter_streams import check_session
 from sandbox.world import World
+
+METER_EVENTS = "/v1/billing/meter_events"
+STREAM = "/v2/billing/meter_event_stream"
+# Version 1 remembers an idempotency key for a day.
+KEY_SECONDS = 86_400
+HELD_BACK = {"Stripe-Should-Retry": "true"}
 
 
 def register(app: Flask, world: World, faults: Faults, transcript: Transcript) -> None:
-    """Answer everything below /v1."""
+    """Answer everything below /v1 and /v2."""
+    limits = Limits()
 
     @app.route("/v1/<path:rest>", methods=["GET", "POST", "DELETE"])
+    @app.route("/v2/<path:rest>", methods=["GET", "POST", "DELETE"])
     def call(rest: str) -> Response:
         raw = request.get_data(as_text=True)
         fault = faults.take(f"{request.method} {request.path}")
-        early = faults.before(fault)
-        if early is not None:
-            status, answer, replayed = early[0], early[1], False
-        else:
-            status, answer, replayed = _perform(world, raw)
+        mode = world.setting("rate_limit")
+        status, answer, headers = _limited(world, limits, mode, raw, lambda: faults.before(fault))
         faults.after(fault)
         transcript.write(
             {
@@ -53,22 +79,67 @@ def register(app: Flask, world: World, faults: Faults, transcript: Transcript) -
                 "answer": answer,
             }
         )
-        response = Response(json.dumps(answer), status=status, content_type="application/json")
-        response.headers["Request-Id"] = new_id("req", 14)
-        if replayed:
-            response.headers["Idempotent-Replayed"] = "true"
-        return response
+        return Response(json.dumps(answer), status=status, content_type="application/json", headers=headers)
 
 
-def _perform(world: World, raw: str) -> tuple[int, Thing, bool]:
+def _limited(
+    world: World, limits: Limits, mode: str | None, raw: str, early: Callable[[], tuple[int, Thing] | None]
+) -> tuple[int, Thing, Thing]:
+    """The answer, unless it is one call too many or asked to fail."""
+    headers = {"Request-Id": new_id("req", 14)}
+    refusal = limits.refusal(mode, request.path)
+    if refusal:
+        return 429, refusal[0], {**headers, **HELD_BACK, "Stripe-Rate-Limited-Reason": refusal[1]}
+    owner = _owner(raw) if mode and request.path == METER_EVENTS else None
+    if owner and not limits.enter(owner):
+        message = "This object cannot be accessed right now because another API request is currently accessing it."
+        return 429, too_many("lock_timeout", message), {**headers, **HELD_BACK}
     try:
-        _check_key()
-        values = decode(raw if request.method == "POST" else request.query_string.decode())
+        instead = early()
+        if instead is not None:
+            return *instead, headers
+        status, answer, replayed = _perform(world, raw, headers["Request-Id"])
+    finally:
+        if owner:
+            limits.leave(owner)
+    return status, answer, {**headers, **({"Idempotent-Replayed": "true"} if replayed else {})}
+
+
+def _owner(raw: str) -> str:
+    """Whose meter a meter event writes."""
+    values = decode(raw)
+    return f"{values.get('event_name')} {(values.get('payload') or {}).get('stripe_customer_id')}"
+
+
+def _perform(world: World, raw: str, request_id: str) -> tuple[int, Thing, bool]:
+    try:
+        _check_key(world)
+        values = _values(raw)
         found = _find_call()
         with world.store.writing():
-            return _once(world, raw, lambda: _answer(world, found, Params(values)))
+            key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
+            world.request = {"id": request_id, "idempotency_key": key}
+            try:
+                return _once(world, raw, key, lambda: _answer(world, found, Params(values)))
+            finally:
+                world.request = {"id": None, "idempotency_key": None}
     except StripeFault as fault:
         return fault.status, fault.body, False
+
+
+def _values(raw: str) -> Thing:
+    """Version 1 speaks forms, version 2 JSON."""
+    if request.method == "GET" or not raw:
+        return decode(request.query_string.decode())
+    if not request.path.startswith("/v2/"):
+        return decode(raw)
+    try:
+        values = json.loads(raw)
+    except ValueError:
+        raise StripeFault("The body is no JSON.") from None
+    if not isinstance(values, dict):
+        raise StripeFault("The body must be a JSON object.")
+    return values
 
 
 def _find_call() -> tuple[routes.Call, dict[str, str]]:
@@ -82,17 +153,16 @@ def _answer(world: World, found: tuple[routes.Call, dict[str, str]], params: Par
     call, ids = found
     answer = call(world, params, **ids)
     params.finish()
-    return _expanded(world, answer, params.values.get("expand") or [])
+    return expanded(world, first_lines(answer), params.values.get("expand") or [])
 
 
-def _once(world: World, raw: str, perform: Callable[[], Thing]) -> tuple[int, Thing, bool]:
+def _once(world: World, raw: str, key: str | None, perform: Callable[[], Thing]) -> tuple[int, Thing, bool]:
     """A POST with a known idempotency key gives the first answer again; with another body it is refused."""
-    key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
     if not key:
         return *_settled(world, perform), False
     digest = hashlib.sha256(f"{request.path}\n{raw}".encode()).hexdigest()
     known = world.store.get("idempotency_key", key)
-    if known:
+    if known and world.clock.now() - known["at"] < KEY_SECONDS:
         if known["digest"] != digest:
             raise StripeFault(
                 "Keys for idempotent requests can only be used with the same parameters they were first used with.",
@@ -100,7 +170,9 @@ def _once(world: World, raw: str, perform: Callable[[], Thing]) -> tuple[int, Th
             )
         return known["status"], known["answer"], True
     status, answer = _settled(world, perform)
-    world.store.put("idempotency_key", {"digest": digest, "status": status, "answer": answer}, key)
+    world.store.put(
+        "idempotency_key", {"digest": digest, "status": status, "answer": answer, "at": world.clock.now()}, key
+    )
     return status, answer, False
 
 
@@ -114,30 +186,11 @@ def _settled(world: World, perform: Callable[[], Thing]) -> tuple[int, Thing]:
         return fault.status, fault.body
 
 
-def _check_key() -> None:
+def _check_key(world: World) -> None:
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    if scheme != "Bearer" or not key.startswith(("sk_test_", "rk_test_")):
+    if request.path == STREAM:
+        with world.store.lock:
+            check_session(world, key)
+    elif scheme != "Bearer" or not key.startswith(("sk_test_", "rk_test_")):
         message = "Invalid API Key provided. The sandbox takes any key that begins with sk_test_."
         raise StripeFault(message, status=401)
-
-
-def _expanded(world: World, answer: Thing, wanted: list[str]) -> Thing:
-    for path in wanted:
-        answer = _expand(world, answer, path.split("."))
-    return answer
-
-
-def _expand(world: World, thing: Any, path: list[str]) -> Any:
-    """Put objects where their ids stand; a copy, the stored thing stays as it is."""
-    if not path or thing is None:
-        return thing
-    if isinstance(thing, list):
-        return [_expand(world, each, path) for each in thing]
-    head, rest = path[0], path[1:]
-    value: Any = thing.get(head)
-    if head == "payments" and thing.get("object") == "invoice":
-        value = payments.expand_payments(world, thing)
-    elif isinstance(value, str):
-        kind = {"latest_invoice": "invoice", "default_payment_method": "payment_method"}.get(head, head)
-        value = world.store.get(kind, value) or value
-    return {**thing, head: _expand(world, value, rest)}

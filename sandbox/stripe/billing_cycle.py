@@ -1,21 +1,26 @@
-"""What falls due as time passes: drafts are finalized, periods end, subscriptions end, checkouts expire."""
+"""What falls due as time passes, done in the order of its time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sandbox.store import Thing
-from sandbox.stripe import invoices, payments
-from sandbox.stripe.subscriptions import LIVE, end, next_period_end
+from sandbox.stripe import checkout, lifecycle, renewals, schedules
+from sandbox.stripe.invoice_making import finalize, subscription_of
+from sandbox.stripe.lifecycle import UPDATED, collect
+from sandbox.stripe.periods import DAY, LIVE
 from sandbox.world import World
 
 Due = tuple[float, Callable[[World, Thing], None], Thing]
+TRIAL_WARNING = 3 * DAY
+INCOMPLETE_SECONDS = 23 * 3_600
+KEY_SECONDS = DAY
 
 
 def advance(world: World, target: float) -> None:
     """Let time pass up to `target`, doing what falls due in the order of its time."""
     try:
-        while (due := _next_due(world)) and due[0] <= target:
+        while (due := min(_dues(world), key=lambda each: each[0], default=None)) and due[0] <= target:
             world.clock.pinned = max(due[0], world.clock.now())
             due[1](world, due[2])
     finally:
@@ -25,87 +30,88 @@ def advance(world: World, target: float) -> None:
 
 def work_off(world: World) -> None:
     """Do what is due by now: real time passes too."""
-    due = _next_due(world)
+    due = min(_dues(world), key=lambda each: each[0], default=None)
     if due and due[0] <= world.clock.now():
         advance(world, world.clock.now())
 
 
-def _next_due(world: World) -> Due | None:
-    due: list[Due] = []
-    for invoice in world.store.all("invoice"):
+def forget_keys(world: World) -> None:
+    """Idempotency keys of version 1 last a day."""
+    oldest = world.clock.now() - KEY_SECONDS
+    while (first := world.store.oldest("idempotency_key")) and first[1]["at"] < oldest:
+        world.store.remove("idempotency_key", first[0])
+
+
+def _dues(world: World) -> Iterator[Due]:
+    """Everything that will fall due, as things stand. Of one moment, what comes first here is done first."""
+    for schedule in world.store.by("subscription_schedule", "status", "active"):
+        yield schedule["current_phase"]["end_date"], schedules.next_phase, schedule
+    for invoice in world.store.by("invoice", "status", "draft", "open"):
         if invoice["status"] == "draft" and invoice["automatically_finalizes_at"]:
-            due.append((invoice["automatically_finalizes_at"], _finalize, invoice))
+            yield invoice["automatically_finalizes_at"], _finalize, invoice
         if invoice["status"] == "open" and invoice["next_payment_attempt"]:
-            due.append((invoice["next_payment_attempt"], _retry, invoice))
-    for subscription in world.store.all("subscription"):
-        if subscription["status"] in LIVE:
-            ends = min(item["current_period_end"] for item in subscription["items"]["data"])
-            due.append((ends, _renew, subscription))
-    due += [
-        (session["expires_at"], _expire, session)
-        for session in world.store.all("checkout.session")
-        if session["status"] == "open"
-    ]
-    return min(due, key=lambda each: each[0], default=None)
+            yield invoice["next_payment_attempt"], _retry, invoice
+    for subscription in world.store.by("subscription", "status", *LIVE, "incomplete"):
+        yield from _subscription_dues(world, subscription)
+    for session in world.store.by("checkout.session", "status", "open"):
+        yield session["expires_at"], checkout.expire_now, session
 
 
-def _finalize(world: World, invoice: Thing) -> None:
-    invoices.recount(world, invoice)
-    invoices.finalize(world, invoice)
-    _retry(world, invoice)
-
-
-def _retry(world: World, invoice: Thing) -> None:
-    """Try to collect; the subscription follows."""
-    subscription = world.need("subscription", invoice["parent"]["subscription_details"]["subscription"])
-    paid = payments.pay(world, invoice)
-    if subscription["status"] in LIVE:
-        status = "active" if paid else "past_due"
-        world.change(subscription, "customer.subscription.updated", status=status)
-    if not paid and invoice["attempt_count"] >= 4:
-        world.change(invoice, None, next_payment_attempt=None)
-        if subscription["status"] in LIVE:
-            end(world, subscription, "payment_failed")
+def _subscription_dues(world: World, subscription: Thing) -> Iterator[Due]:
+    if subscription["status"] == "incomplete":
+        yield subscription["created"] + INCOMPLETE_SECONDS, _expire_incomplete, subscription
+        return
+    ends = min(item["current_period_end"] for item in subscription["items"]["data"])
+    if subscription["pending_update"]:
+        yield subscription["pending_update"]["expires_at"], lifecycle.expire_pending, subscription
+    if subscription["pause_collection"] and subscription["pause_collection"]["resumes_at"]:
+        yield subscription["pause_collection"]["resumes_at"], _collect_again, subscription
+    told = world.store.get("told", subscription["id"]) or {}
+    if subscription["status"] == "trialing" and told.get("trial_end") != subscription["trial_end"]:
+        yield max(subscription["trial_end"] - TRIAL_WARNING, subscription["created"]), _warn_of_trial_end, subscription
+    days = world.setting("upcoming_days")
+    is_last = subscription["cancel_at_period_end"] or (subscription["cancel_at"] or ends + 1) <= ends
+    if days and told.get("upcoming") != ends and not is_last and subscription["schedule"] is None:
+        yield ends - days * DAY, renewals.tell_of_upcoming, subscription
+    yield min(ends, subscription["cancel_at"] or ends), _renew, subscription
 
 
 def _renew(world: World, subscription: Thing) -> None:
-    """Items whose period ends here begin the next one; what they owe for the past one is drafted."""
+    renewals.renew(world, subscription)
+
+
+def _finalize(world: World, invoice: Thing) -> None:
+    """The hour of a draft is over."""
+    subscription = subscription_of(world, invoice)
+    paused = subscription["pause_collection"] if subscription else None
+    if not finalize(world, invoice):
+        return
+    if paused and paused["behavior"] == "void":
+        lifecycle.void(world, invoice)
+    elif paused and paused["behavior"] == "mark_uncollectible":
+        lifecycle.write_off(world, invoice)
+    elif invoice["auto_advance"]:
+        collect(world, invoice)
+
+
+def _retry(world: World, invoice: Thing) -> None:
+    collect(world, invoice)
+
+
+def _expire_incomplete(world: World, subscription: Thing) -> None:
+    """Nobody paid the first invoice in time."""
+    invoice = world.store.get("invoice", subscription["latest_invoice"] or "")
+    if invoice and invoice["status"] == "open":
+        lifecycle.void(world, invoice)
     now = world.clock.seconds()
-    spans: dict[str, tuple[int, int]] = {}
-    items = []
-    is_last = _ends_now(subscription, now)
-    for item in subscription["items"]["data"]:
-        if item["current_period_end"] <= now:
-            spans[item["id"]] = (item["current_period_start"], item["current_period_end"])
-            if not is_last:
-                item = _next_period(subscription, item)
-        items.append(item)
-    if is_last:
-        end(world, subscription, "cancellation_requested")
-    else:
-        changed = {**subscription["items"], "data": items}
-        world.change(subscription, "customer.subscription.updated", items=changed)
-    lines = invoices.renewal_lines(world, subscription, spans)
-    if lines:
-        start, stop = min(span[0] for span in spans.values()), now
-        invoice = invoices.draft(world, subscription, "subscription_cycle", lines, start, stop)
-        world.change(subscription, None, latest_invoice=invoice["id"])
+    world.change(subscription, UPDATED, status="incomplete_expired", ended_at=now)
 
 
-def _ends_now(subscription: Thing, now: int) -> bool:
-    if subscription["cancel_at_period_end"]:
-        return True
-    return subscription["cancel_at"] is not None and subscription["cancel_at"] <= now
+def _collect_again(world: World, subscription: Thing) -> None:
+    world.change(subscription, UPDATED, pause_collection=None)
 
 
-def _next_period(subscription: Thing, item: Thing) -> Thing:
-    recurring, start = item["price"]["recurring"], item["current_period_end"]
-    stop = next_period_end(
-        start, subscription["billing_cycle_anchor"], recurring["interval"], recurring["interval_count"]
-    )
-    return {**item, "current_period_start": start, "current_period_end": stop}
-
-
-def _expire(world: World, session: Thing) -> None:
-    world.change(session, None, status="expired", url=None)
-    world.emit("checkout.session.expired", session)
+def _warn_of_trial_end(world: World, subscription: Thing) -> None:
+    told = world.store.get("told", subscription["id"]) or {}
+    world.store.put("told", {**told, "id": subscription["id"], "trial_end": subscription["trial_end"]})
+    world.emit("customer.subscription.trial_will_end", subscription)

@@ -1,6 +1,8 @@
-"""Customers and their payment methods."""
+"""Customers."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from sandbox.errors import StripeFault
 from sandbox.forms import Params
@@ -8,17 +10,33 @@ from sandbox.store import Thing, new_id
 from sandbox.stripe.routes import list_things, route
 from sandbox.world import World
 
-TEXTS = ("name", "email", "description", "phone")
+TEXTS = ("name", "email", "description", "phone", "business_name", "individual_name")
+ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
 @route("POST", "/v1/customers")
 def create(world: World, params: Params) -> Thing:
     """A new customer."""
+    texts = {name: params.take(name) or None for name in TEXTS}
+    exempt = params.choice("tax_exempt", ("none", "exempt", "reverse", ""), "none") or "none"
+    return make(
+        world,
+        texts,
+        metadata=params.metadata(),
+        address=address_of(params.take("address")),
+        balance=params.integer("balance", 0),
+        tax_exempt=exempt,
+    )
+
+
+def make(world: World, texts: dict[str, str | None], **more: Any) -> Thing:
+    """A customer with these texts."""
     customer_id = new_id("cus", 14)
     return world.create(
         {
             "id": customer_id,
             "object": "customer",
+            "address": None,
             "balance": 0,
             "created": world.clock.seconds(),
             "delinquent": False,
@@ -30,14 +48,20 @@ def create(world: World, params: Params) -> Thing:
                 "rendering_options": None,
             },
             "livemode": False,
-            "metadata": params.metadata(),
+            "metadata": {},
             "next_invoice_sequence": 1,
             "preferred_locales": [],
             "tax_exempt": "none",
-            **{name: params.take(name) for name in TEXTS},
+            **texts,
+            **more,
         },
         "customer.created",
     )
+
+
+def address_of(given: Any) -> Thing | None:
+    """An address with all its fields, or None."""
+    return {name: given.get(name) or None for name in ADDRESS} if given else None
 
 
 @route("GET", "/v1/customers/{customer}")
@@ -50,29 +74,35 @@ def retrieve(world: World, params: Params, customer: str) -> Thing:
 def update(world: World, params: Params, customer: str) -> Thing:
     """Change a customer."""
     thing = present(world, customer)
-    changes = {name: params.take(name) or None for name in TEXTS if name in params.values}
+    changes: dict[str, Any] = {name: params.take(name) or None for name in TEXTS if name in params.values}
+    if "address" in params.values:
+        changes["address"] = address_of(params.take("address"))
+    if "balance" in params.values:
+        changes["balance"] = params.integer("balance", 0)
+    if "tax_exempt" in params.values:
+        changes["tax_exempt"] = params.choice("tax_exempt", ("none", "exempt", "reverse", "")) or "none"
     settings = params.take("invoice_settings")
     if settings:
-        if "default_payment_method" in settings:
-            world.need("payment_method", settings["default_payment_method"])
-        changes["invoice_settings"] = {**thing["invoice_settings"], **settings}
+        _check_settings(world, thing, settings)
+        changes["invoice_settings"] = {
+            **thing["invoice_settings"],
+            **{name: value or None for name, value in settings.items()},
+        }
     return world.change(thing, "customer.updated", metadata=params.metadata(thing["metadata"]), **changes)
 
 
-@route("DELETE", "/v1/customers/{customer}")
-def delete(world: World, params: Params, customer: str) -> Thing:
-    """Delete a customer."""
-    thing = present(world, customer)
-    stub = {"id": customer, "object": "customer", "deleted": True}
-    world.store.put("customer", stub)
-    world.emit("customer.deleted", thing)
-    return stub
+def _check_settings(world: World, customer: Thing, settings: Thing) -> None:
+    method_id = settings.get("default_payment_method")
+    if method_id and world.need("payment_method", method_id)["customer"] != customer["id"]:
+        message = "The customer does not have a payment method with that id: attach it first."
+        raise StripeFault(message, param="invoice_settings[default_payment_method]", code="resource_missing")
 
 
 @route("GET", "/v1/customers")
 def index(world: World, params: Params) -> Thing:
-    """Customers, by email if asked."""
-    return list_things(world, params, "customer", "/v1/customers", filters=("email",))
+    """Customers that are not deleted, by email if asked."""
+    page: Thing = list_things(world, params, "customer", "/v1/customers", filters=("email",), deleted=None)
+    return page
 
 
 def present(world: World, customer: str) -> Thing:
@@ -81,60 +111,3 @@ def present(world: World, customer: str) -> Thing:
     if thing.get("deleted"):
         raise StripeFault(f"No such customer: '{customer}'", status=404, param="customer", code="resource_missing")
     return thing
-
-
-@route("GET", "/v1/customers/{customer}/payment_methods")
-def index_methods(world: World, params: Params, customer: str) -> Thing:
-    """A customer's payment methods."""
-    url = f"/v1/customers/{customer}/payment_methods"
-    return list_things(world, params, "payment_method", url, filters=("type",), customer=customer)
-
-
-@route("GET", "/v1/payment_methods/{method}")
-def retrieve_method(world: World, params: Params, method: str) -> Thing:
-    """A payment method."""
-    return world.need("payment_method", method)
-
-
-def save_card(world: World, customer: Thing, number: str, exp_month: int, exp_year: int, email: str) -> Thing:
-    """A card entered on the hosted page, kept as the customer's default."""
-    card = {
-        "brand": "visa" if number.startswith("4") else "mastercard",
-        "checks": {"address_line1_check": None, "address_postal_code_check": None, "cvc_check": "pass"},
-        "country": "US",
-        "display_brand": "visa" if number.startswith("4") else "mastercard",
-        "exp_month": exp_month,
-        "exp_year": exp_year,
-        "fingerprint": new_id("fp", 12)[3:],
-        "funding": "credit",
-        "generated_from": None,
-        "last4": number[-4:],
-        "networks": {"available": ["visa"], "preferred": None},
-        "regulated_status": "unregulated",
-        "three_d_secure_usage": {"supported": True},
-        "wallet": None,
-    }
-    method = world.create(
-        {
-            "id": new_id("pm"),
-            "object": "payment_method",
-            "allow_redisplay": "unspecified",
-            "billing_details": {
-                "address": dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state")),
-                "email": email,
-                "name": None,
-                "phone": None,
-                "tax_id": None,
-            },
-            "card": card,
-            "created": world.clock.seconds(),
-            "customer": customer["id"],
-            "livemode": False,
-            "metadata": {},
-            "type": "card",
-        },
-        "payment_method.attached",
-    )
-    settings = {**customer["invoice_settings"], "default_payment_method": method["id"]}
-    world.change(customer, "customer.updated", invoice_settings=settings)
-    return method

@@ -1,11 +1,13 @@
-"""Webhook endpoints, and the events they are told of."""
+"""Webhook endpoints."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from sandbox.errors import StripeFault
 from sandbox.forms import Params
 from sandbox.store import Thing, new_id
-from sandbox.stripe.routes import list_things, page_of, route
+from sandbox.stripe.routes import list_things, route
 from sandbox.world import API_VERSION, World
 
 
@@ -35,6 +37,21 @@ def create(world: World, params: Params) -> Thing:
     )
 
 
+@route("POST", "/v1/webhook_endpoints/{endpoint}")
+def update(world: World, params: Params, endpoint: str) -> Thing:
+    """Another address, other events, or a rest."""
+    thing = world.need("webhook_endpoint", endpoint)
+    changes: dict[str, Any] = {"metadata": params.metadata(thing["metadata"])}
+    for name in ("url", "enabled_events"):
+        if name in params.values:
+            changes[name] = params.need(name)
+    if "description" in params.values:
+        changes["description"] = params.take("description") or None
+    if "disabled" in params.values:
+        changes["status"] = "disabled" if params.flag("disabled") else "enabled"
+    return _public(world.change(thing, None, **changes))
+
+
 @route("GET", "/v1/webhook_endpoints")
 def index(world: World, params: Params) -> Thing:
     """Endpoints, without their secrets."""
@@ -59,22 +76,3 @@ def delete(world: World, params: Params, endpoint: str) -> Thing:
 
 def _public(endpoint: Thing) -> Thing:
     return {key: value for key, value in endpoint.items() if key != "secret"}
-
-
-@route("GET", "/v1/events/{event}")
-def retrieve_event(world: World, params: Params, event: str) -> Thing:
-    """An event."""
-    return world.need("event", event)
-
-
-@route("GET", "/v1/events")
-def index_events(world: World, params: Params) -> Thing:
-    """Events of the last 30 days, newest first."""
-    types = params.take("types")
-    oldest = world.clock.seconds() - 30 * 86_400
-    if types is None:
-        return list_things(world, params, "event", "/v1/events", filters=("type",))
-    things = [
-        each for each in reversed(world.store.all("event")) if each["type"] in types and each["created"] >= oldest
-    ]
-    return page_of(things, params, "/v1/events")

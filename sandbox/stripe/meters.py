@@ -1,26 +1,22 @@
-"""Meters, their events and summaries."""
+"""Meters and the summaries of their events."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from decimal import Decimal
-from typing import Any
 
 from sandbox.errors import StripeFault
 from sandbox.forms import Params
 from sandbox.store import Thing, new_id
+from sandbox.stripe.meter_usage import Use, aggregate, uses_between
 from sandbox.stripe.routes import list_things, page_of, route
 from sandbox.world import World
-
-OLDEST = 35 * 86_400
-AHEAD = 300
 
 
 @route("POST", "/v1/billing/meters")
 def create(world: World, params: Params) -> Thing:
     """A new meter."""
     name = params.need("event_name")
-    if any(meter["event_name"] == name and meter["status"] == "active" for meter in world.store.all("billing.meter")):
+    if any(meter["status"] == "active" for meter in world.store.by("billing.meter", "event_name", name)):
         raise StripeFault(f"An active meter with event name {name} exists already.", param="event_name")
     formula = params.need("default_aggregation").get("formula")
     if formula not in {"sum", "count", "last"}:
@@ -68,74 +64,20 @@ def deactivate(world: World, params: Params, meter: str) -> Thing:
     return world.change(thing, "billing.meter.deactivated", **changes)
 
 
-@route("POST", "/v1/billing/meter_events")
-def create_event(world: World, params: Params) -> Thing:
-    """Take one meter event; an identifier that was seen before is refused."""
-    meter = _meter_of(world, params.need("event_name"))
-    payload = params.need("payload")
-    customer, value = _read_payload(meter, payload)
-    now = world.clock.seconds()
-    timestamp = params.integer("timestamp", now) or now
-    if timestamp < now - OLDEST:
-        raise StripeFault("The timestamp is more than 35 days in the past.", param="timestamp")
-    if timestamp > now + AHEAD:
-        raise StripeFault("The timestamp is more than 5 minutes in the future.", param="timestamp")
-    identifier = params.take("identifier") or new_id("mevt")
-    if len(identifier) > 100:
-        raise StripeFault("identifier: at most 100 characters.", param="identifier")
-    if world.store.get("meter_event", identifier):
-        raise StripeFault(f"An event already exists with identifier {identifier}.", param="identifier")
-    kept = {"event_name": meter["event_name"], "customer": customer, "value": str(value), "timestamp": timestamp}
-    world.store.put("meter_event", {**kept, "created": now}, identifier)
-    return {
-        "object": "billing.meter_event",
-        "created": now,
-        "event_name": meter["event_name"],
-        "identifier": identifier,
-        "livemode": False,
-        "payload": payload,
-        "timestamp": timestamp,
-    }
+@route("POST", "/v1/billing/meters/{meter}/reactivate")
+def reactivate(world: World, params: Params, meter: str) -> Thing:
+    """Take events again."""
+    thing = world.need("billing.meter", meter)
+    changes = {"status": "active", "status_transitions": {"deactivated_at": None}, "updated": world.clock.seconds()}
+    return world.change(thing, "billing.meter.reactivated", **changes)
 
 
-def _meter_of(world: World, event_name: str) -> Thing:
-    for meter in world.store.all("billing.meter"):
-        if meter["event_name"] == event_name and meter["status"] == "active":
-            return meter
-    raise StripeFault(f"No active meter found for event name {event_name}.", param="event_name")
-
-
-def _read_payload(meter: Thing, payload: Any) -> tuple[str, int]:
-    customer = payload.get(meter["customer_mapping"]["event_payload_key"])
-    if not customer:
-        raise StripeFault("The payload names no customer.", param="payload")
-    raw = payload.get(meter["value_settings"]["event_payload_key"], "1")
-    digits = raw.removeprefix("-")
-    if not digits.isdigit() or len(digits) > 15:
-        raise StripeFault("The value must be a whole number of at most 15 digits.", param="payload")
-    return customer, int(raw)
-
-
-def events_between(world: World, meter: Thing, customer: str, start: int, stop: int) -> list[tuple[int, int]]:
-    """(timestamp, value) of a customer's events in `[start, stop)`, in order of time."""
-    found = [
-        (event["timestamp"], int(event["value"]))
-        for event in world.store.all("meter_event")
-        if event["customer"] == customer
-        and event["event_name"] == meter["event_name"]
-        and start <= event["timestamp"] < stop
-    ]
-    return sorted(found, key=lambda pair: pair[0])
-
-
-def aggregate(meter: Thing, events: list[tuple[int, int]]) -> int:
-    """What a meter makes of its events; a negative total bills as 0."""
-    formula = meter["default_aggregation"]["formula"]
-    if formula == "count":
-        return len(events)
-    if formula == "last":
-        return max(events[-1][1], 0) if events else 0
-    return max(sum(value for _, value in events), 0)
+@route("POST", "/v1/billing/meters/{meter}")
+def update(world: World, params: Params, meter: str) -> Thing:
+    """Only its display name can be changed."""
+    thing = world.need("billing.meter", meter)
+    name = params.take("display_name", thing["display_name"])
+    return world.change(thing, "billing.meter.updated", display_name=name, updated=world.clock.seconds())
 
 
 @route("GET", "/v1/billing/meters/{meter}/event_summaries")
@@ -149,30 +91,19 @@ def index_summaries(world: World, params: Params, meter: str) -> Thing:
             raise StripeFault(f"{name} must be aligned with minute boundaries.", param=name)
     window = params.choice("value_grouping_window", ("hour", "day"))
     size = {"hour": 3_600, "day": 86_400}.get(window or "", 0)
-    groups: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for event in events_between(world, thing, customer, start, stop):
-        groups[event[0] // size * size if size else start].append(event)
+    groups: dict[int, list[Use]] = defaultdict(list)
+    for use in uses_between(world, thing, customer, start, stop):
+        groups[use.timestamp // size * size if size else start].append(use)
     rows = [
         {
             "id": f"mtrusg_{meter}_{begin}",
             "object": "billing.meter_event_summary",
-            "aggregated_value": float(aggregate(thing, events)),
+            "aggregated_value": float(aggregate(thing, uses)),
             "end_time": begin + size if size else stop,
             "livemode": False,
             "meter": meter,
             "start_time": begin,
         }
-        for begin, events in sorted(groups.items(), reverse=True)
+        for begin, uses in sorted(groups.items(), reverse=True)
     ]
     return page_of(rows, params, f"/v1/billing/meters/{meter}/event_summaries")
-
-
-def tiered_amounts(tiers: list[Thing], quantity: int) -> list[tuple[int, int, Decimal]]:
-    """Graduated tiers: (tier number, units in it, their price each), for each tier that is reached."""
-    rows, below = [], 0
-    for number, tier in enumerate(tiers, 1):
-        top = quantity if tier["up_to"] is None else min(quantity, tier["up_to"])
-        if number == 1 or top > below:
-            rows.append((number, max(top - below, 0), Decimal(tier["unit_amount_decimal"])))
-        below = max(below, top)
-    return rows

@@ -1,122 +1,113 @@
-"""Payments of invoices: taken from the customer's card, declined, tried again."""
+"""Paying an invoice: one try at a card, and every mark it leaves."""
 
 from __future__ import annotations
 
-from sandbox.errors import StripeFault
-from sandbox.forms import Params
-from sandbox.store import Thing, new_id
-from sandbox.stripe.routes import list_things, route
+from typing import Literal
+
+from sandbox.store import Thing
+from sandbox.stripe import cards, disputes, intents
+from sandbox.stripe.invoice_making import subscription_of
 from sandbox.world import World
 
-DECLINING = "0002"
+Outcome = Literal["paid", "action"] | cards.Decline
 
 
-def pay(world: World, invoice: Thing) -> bool:
-    """Take the payment from the customer's card; False when it declines."""
+def method_for(world: World, invoice: Thing) -> Thing | None:
+    """The payment method an invoice is charged to: its own, the subscription's, the customer's."""
+    subscription = subscription_of(world, invoice)
     customer = world.need("customer", invoice["customer"])
-    method_id = customer["invoice_settings"]["default_payment_method"]
-    method = world.store.get("payment_method", method_id) if method_id else None
-    if invoice["amount_remaining"] and (method is None or method["card"]["last4"] == DECLINING):
-        _decline(world, invoice)
-        return False
-    if invoice["amount_remaining"]:
-        _charge(world, invoice, method or {})
+    candidates = (
+        invoice["default_payment_method"],
+        subscription["default_payment_method"] if subscription else None,
+        customer.get("invoice_settings", {}).get("default_payment_method"),
+    )
+    chosen = next((each for each in candidates if each), None)
+    return world.store.get("payment_method", chosen) if chosen else None
+
+
+def pay(
+    world: World, invoice: Thing, method: Thing | None = None, *, authenticated: bool = False, counts: bool = True
+) -> Outcome:
+    """Try to collect an open invoice. `counts` says whether it is one of the attempts that retries are counted by."""
+    found = intents.payment_of(world, invoice)
+    if not invoice["amount_remaining"] or found is None:
+        settle(world, invoice, counts=counts)
+        return "paid"
+    intent, row = found
+    method = method or method_for(world, invoice)
+    outcome = cards.try_charge(world, method, authenticated=authenticated)
+    if outcome == "paid" and method:
+        charge = intents.succeed(world, intent, method)
+        now = world.clock.seconds()
+        moments = {**row["status_transitions"], "paid_at": now}
+        world.change(row, None, amount_paid=invoice["amount_remaining"], status="paid", status_transitions=moments)
+        settle(world, invoice, counts=counts)
+        world.emit("invoice_payment.paid", row)
+        if cards.number_of(world, method) == cards.DISPUTED:
+            disputes.open_dispute(world, charge)
+        return outcome
+    _note_failure(world, invoice, intent, method, outcome, counts=counts)
+    return outcome
+
+
+def _note_failure(
+    world: World, invoice: Thing, intent: Thing, method: Thing | None, outcome: Outcome, *, counts: bool
+) -> None:
+    attempts = invoice["attempt_count"] + counts
+    retry = next_attempt(world, attempts) if counts else invoice["next_payment_attempt"]
+    if not invoice["auto_advance"] or invoice["billing_reason"] == "subscription_create":
+        retry = None
+    if isinstance(outcome, cards.Decline):
+        intents.fail(world, intent, method, outcome)
+    elif method:
+        intents.ask(world, intent, method)
+    world.change(invoice, "invoice.updated", attempt_count=attempts, attempted=True, next_payment_attempt=retry)
+    if not isinstance(outcome, cards.Decline):
+        world.emit("invoice.payment_action_required", invoice)
+    if isinstance(outcome, cards.Decline) or failed_too_when_asked():
+        world.emit("invoice.payment_failed", invoice)
+
+
+def failed_too_when_asked() -> bool:
+    """Whether a payment that waits for the customer to authenticate is also told as failed.
+
+    In doubt: Stripe's pages name `invoice.payment_action_required` for it, and show `payment_failed` beside it.
+    """
+    return True
+
+
+def next_attempt(world: World, attempts: int) -> int | None:
+    """When the next try is due after so many; None after the last."""
+    days = world.setting("dunning_days")
+    return world.clock.seconds() + int(days[attempts - 1] * 86_400) if 0 < attempts <= len(days) else None
+
+
+def settle(world: World, invoice: Thing, *, counts: bool = True, out_of_band: bool = False) -> None:
+    """The invoice is paid."""
     now = world.clock.seconds()
+    amount = invoice["amount_remaining"]
+    changes = {"amount_paid_off_stripe": amount} if out_of_band else {}
     world.change(
         invoice,
         "invoice.updated",
-        amount_paid=invoice["total"],
+        amount_paid=invoice["amount_paid"] + amount,
         amount_remaining=0,
-        attempt_count=invoice["attempt_count"] + 1,
+        attempt_count=invoice["attempt_count"] + counts,
         attempted=True,
         next_payment_attempt=None,
         status="paid",
         status_transitions={**invoice["status_transitions"], "paid_at": now},
+        **changes,
     )
     world.emit("invoice.paid", invoice)
     world.emit("invoice.payment_succeeded", invoice)
-    return True
 
 
-def _decline(world: World, invoice: Thing) -> None:
-    retry = world.clock.seconds() + 3 * 86_400
-    attempts = invoice["attempt_count"] + 1
-    world.change(invoice, "invoice.updated", attempt_count=attempts, attempted=True, next_payment_attempt=retry)
-    world.emit("invoice.payment_failed", invoice)
-
-
-def _charge(world: World, invoice: Thing, method: Thing) -> None:
-    """The payment intent and its place among the invoice's payments."""
-    amount, now = invoice["amount_remaining"], world.clock.seconds()
-    intent = world.create(
-        {
-            "id": new_id("pi"),
-            "object": "payment_intent",
-            "amount": amount,
-            "amount_capturable": 0,
-            "amount_received": amount,
-            "capture_method": "automatic",
-            "confirmation_method": "automatic",
-            "created": now,
-            "currency": invoice["currency"],
-            "customer": invoice["customer"],
-            "livemode": False,
-            "metadata": {},
-            "payment_method": method.get("id"),
-            "payment_method_types": ["card"],
-            "status": "succeeded",
-        },
-        "payment_intent.succeeded",
-    )
-    world.create(
-        {
-            "id": new_id("inpay"),
-            "object": "invoice_payment",
-            "amount_paid": amount,
-            "amount_requested": amount,
-            "created": now,
-            "currency": invoice["currency"],
-            "invoice": invoice["id"],
-            "is_default": True,
-            "livemode": False,
-            "payment": {"type": "payment_intent", "payment_intent": intent["id"]},
-            "status": "paid",
-            "status_transitions": {"canceled_at": None, "paid_at": now},
-        },
-        "invoice_payment.paid",
-    )
-
-
-@route("POST", "/v1/invoices/{invoice}/pay")
-def pay_now(world: World, params: Params, invoice: str) -> Thing:
-    """Try the payment again."""
-    thing = world.need("invoice", invoice)
-    if thing["status"] != "open":
-        raise StripeFault(f"This invoice is {thing['status']}, not open.", code="invoice_not_open")
-    if not pay(world, thing):
-        raise StripeFault(
-            "Your card was declined.",
-            status=402,
-            kind="card_error",
-            code="card_declined",
-            decline_code="generic_decline",
-        )
-    return thing
-
-
-@route("GET", "/v1/invoice_payments")
-def index_payments(world: World, params: Params) -> Thing:
-    """Payments of invoices."""
-    return list_things(world, params, "invoice_payment", "/v1/invoice_payments", filters=("invoice", "status"))
-
-
-@route("GET", "/v1/payment_intents/{intent}")
-def retrieve_intent(world: World, params: Params, intent: str) -> Thing:
-    """A payment intent."""
-    return world.need("payment_intent", intent)
-
-
-def expand_payments(world: World, invoice: Thing) -> Thing:
-    """The payments of an invoice as a list object."""
-    rows = [each for each in world.store.all("invoice_payment") if each["invoice"] == invoice["id"]]
-    return {"object": "list", "data": rows, "has_more": False, "url": "/v1/invoice_payments"}
+def drop_payment(world: World, invoice: Thing, reason: str) -> None:
+    """The invoice will not be paid by card: its intent and payment are canceled."""
+    found = intents.payment_of(world, invoice)
+    if found and found[1]["status"] == "open":
+        intent, row = found
+        intents.cancel(world, intent, reason)
+        moments = {**row["status_transitions"], "canceled_at": world.clock.seconds()}
+        world.change(row, None, status="canceled", status_transitions=moments)

@@ -11,7 +11,9 @@ from sandbox.store import Thing
 from sandbox.world import World
 
 Call = Callable[..., Thing]
-ROUTES: list[tuple[str, re.Pattern[str], Call]] = []
+# Paths without a placeholder are looked up; the others are tried in the order of their modules.
+LITERAL: dict[tuple[str, str], Call] = {}
+PATTERNS: list[tuple[str, re.Pattern[str], Call]] = []
 
 
 def route(method: str, path: str) -> Callable[[Call], Call]:
@@ -19,7 +21,10 @@ def route(method: str, path: str) -> Callable[[Call], Call]:
     pattern = re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "$")
 
     def add(call: Call) -> Call:
-        ROUTES.append((method, pattern, call))
+        if "{" in path:
+            PATTERNS.append((method, pattern, call))
+        else:
+            LITERAL[method, path] = call
         return call
 
     return add
@@ -27,9 +32,12 @@ def route(method: str, path: str) -> Callable[[Call], Call]:
 
 def find(method: str, path: str) -> tuple[Call, dict[str, str]] | None:
     """The call for a request, with the ids of its path."""
-    for known, pattern, call in ROUTES:
-        match = pattern.match(path)
-        if known == method and match:
+    literal = LITERAL.get((method, path))
+    if literal:
+        return literal, {}
+    for known, pattern, call in PATTERNS:
+        match = pattern.match(path) if known == method else None
+        if match:
             return call, match.groupdict()
     return None
 
@@ -43,7 +51,8 @@ def list_things(
     things = [
         thing
         for thing in reversed(world.store.all(kind))
-        if all(_fits(thing.get(name), value) for name, value in wanted.items()) and _within(thing, created)
+        if all(_fits(thing.get(name), value) for name, value in wanted.items())
+        and is_within(thing.get("created", 0), created)
     ]
     return page_of(things, params, url)
 
@@ -67,12 +76,12 @@ def _fits(have: Any, want: Any) -> bool:
     return bool(have == want)
 
 
-def _within(thing: Thing, created: Any) -> bool:
+def is_within(at: int, created: Any) -> bool:
+    """Whether a moment fits a `created` filter: a second, or bounds."""
     if created is None:
         return True
     if not isinstance(created, dict):
-        return bool(thing["created"] == int(created))
-    at = thing["created"]
+        return bool(at == int(created))
     bounds = {name: int(value) for name, value in created.items()}
     return bool(
         at >= bounds.get("gte", at)

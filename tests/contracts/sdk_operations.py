@@ -32,8 +32,8 @@ class Operation:
 
 @cache
 def operations() -> list[tuple[re.Pattern[str], Operation]]:
-    """Every call of version 1, the most literal paths first."""
-    found = [each for file in PACKAGE.rglob("*_service.py") if "v2" not in file.parts for each in _read(file)]
+    """Every call, the most literal paths first."""
+    found = [each for file in PACKAGE.rglob("*_service.py") for each in _read(file)]
     found.sort(key=lambda each: each.path.count("{"))
     return [(re.compile("^" + _PLACE.sub("[^/]+", each.path) + "$"), each) for each in found]
 

@@ -89,3 +89,50 @@ def use(client: StripeClient, shop: Shop, value: int, timestamp: int, identifier
             "identifier": identifier,
         }
     )
+
+
+JANUARY = 1_798_761_600  # 2027-01-01T00:00:00Z; January has 31 days
+DAY = 86_400
+VISA, FAILS_LATER, ASKS = "pm_card_visa", "pm_card_chargeCustomerFail", "pm_card_authenticationRequired"
+
+
+def flat_price(client: StripeClient, amount: int, interval: str = "month", **more: object) -> str:
+    """A licensed price of a product of its own."""
+    product = client.v1.products.create({"name": f"Plan {amount}"})
+    wanted = {"product": product.id, "currency": "usd", "unit_amount": amount, "recurring": {"interval": interval}}
+    return client.v1.prices.create({**wanted, **more}).id  # type: ignore[typeddict-item]
+
+
+def give_card(client: StripeClient, customer: str, token: str = VISA) -> str:
+    """A test card as the customer's default."""
+    method = client.v1.payment_methods.attach(token, {"customer": customer})
+    client.v1.customers.update(customer, {"invoice_settings": {"default_payment_method": method.id}})
+    return method.id
+
+
+def new_customer(client: StripeClient, token: str | None = VISA, **more: object) -> str:
+    """A customer with a card."""
+    customer = client.v1.customers.create({"name": "Ada", "email": "ada@example.com", **more})  # type: ignore[typeddict-item]
+    if token:
+        give_card(client, customer.id, token)
+    return customer.id
+
+
+def invoices_of(client: StripeClient, subscription: stripe.Subscription) -> list[stripe.Invoice]:
+    """A subscription's invoices, newest first."""
+    return client.v1.invoices.list({"subscription": subscription.id}).data
+
+
+def end_of(subscription: stripe.Subscription) -> int:
+    """The end of its first item's period."""
+    return int(subscription["items"].data[0].current_period_end)
+
+
+def lines_of(invoice: stripe.Invoice) -> list[tuple[str | None, int | None, int]]:
+    """Words, quantity and minor units of each line."""
+    return [(line.description, line.quantity, line.amount) for line in invoice.lines.data]
+
+
+def event_types(client: StripeClient) -> list[str]:
+    """The types of all events, oldest first."""
+    return [event.type for event in client.v1.events.list({"limit": 100}).auto_paging_iter()][::-1]
