@@ -50,7 +50,7 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         redis=Redis.from_url(settings.redis_url, socket_connect_timeout=5),
         pins=read_pins(settings),
         stripe_client=client,
-        billing=StripeGateway(client),
+        billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
         telephony=TwilioGateway(settings),
     )

@@ -32,6 +32,7 @@ class Scope(StrEnum):
     SYNC_RUN = "sync:run"
     WEBHOOKS_MANAGE = "webhooks:manage"
     BILLING_READ = "billing:read"
+    BILLING_MANAGE = "billing:manage"
 
     @property
     def label(self) -> str:
@@ -47,6 +48,7 @@ _LABELS = {
     Scope.SYNC_RUN: "Start a meter sync",
     Scope.WEBHOOKS_MANAGE: "Manage webhooks",
     Scope.BILLING_READ: "Read invoices and plans",
+    Scope.BILLING_MANAGE: "Buy, change and end plans",
 }
 ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)
 

@@ -30,3 +30,7 @@ class AlreadyCorrected(Exception):
 
 class NotFound(LookupError):
     """There is no such thing for this tenant."""
+
+
+class NotNow(Exception):
+    """It cannot be done in the state things are in; the message says why, and what to do first."""

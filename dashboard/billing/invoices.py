@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.announcements import announce_invoice, state_of_invoice
 from dashboard.billing.customers import hold_mirror
-from dashboard.billing.periods import learn_period
+from dashboard.billing.period_segments import learn_billed
 from dashboard.billing.plans import usage_types_of_prices
 from dashboard.billing.ports import InvoiceFacts
-from dashboard.models import CatalogPrice, Invoice, InvoiceLine
+from dashboard.models import Invoice, InvoiceLine
 
 
 def sync_invoice(session: Session, facts: InvoiceFacts, now: datetime) -> bool:
@@ -53,7 +52,7 @@ def sync_invoice(session: Session, facts: InvoiceFacts, now: datetime) -> bool:
             )
         )
     session.flush()
-    _learn_billed_periods(session, invoice)
+    learn_billed(session, invoice)
     announce_invoice(session, invoice, before, now)
     return True
 
@@ -64,22 +63,3 @@ def remove_invoice(session: Session, tenant_id: int, invoice_id: str) -> None:
     if invoice is not None:
         session.delete(invoice)
         session.flush()
-
-
-def _learn_billed_periods(session: Session, invoice: Invoice) -> None:
-    """A metered line names the period it bills: so a period is known even if its webhooks never came."""
-    if invoice.subscription_id is None:
-        return
-    base = session.scalars(
-        select(CatalogPrice).where(CatalogPrice.price_id.in_([line.price_id for line in invoice.lines]))
-    ).first()
-    spans = {(line.period_start, line.period_end) for line in invoice.lines if line.usage_type}
-    for start, end in sorted(spans):
-        learn_period(
-            session,
-            invoice.tenant_id,
-            starts_at=start,
-            ends_at=end,
-            subscription_id=invoice.subscription_id,
-            plan=base.plan if base else None,
-        )

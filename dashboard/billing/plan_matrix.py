@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
+from dashboard.billing.billing_desk import current_subscription
 from dashboard.billing.plans import PLANS, PlanDefinition, active_prices
-from dashboard.billing.subscriptions import live_subscription
+from dashboard.billing.subscriptions import LIVE
 from dashboard.billing.usage_types import METERED, UsageType
-from dashboard.models import CatalogPrice
-
-STATUS_LABELS = {
-    "active": "Active",
-    "trialing": "Trial",
-    "past_due": "Payment overdue",
-}
+from dashboard.models import CatalogPrice, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,52 +25,36 @@ class PlanAllowance:
 
 @dataclass(frozen=True, slots=True)
 class PlanCard:
-    """One column of the matrix. `reason` says why it cannot be chosen here, when it cannot."""
+    """One column of the matrix. `action` is "buy", "change" or None, and then `reason` says why not.
+
+    Of the present plan the other interval can be chosen; `current_interval` is the one it has.
+    """
 
     key: str
     name: str
     is_current: bool
+    current_interval: str | None
     monthly_amount: int | None
     yearly_amount: int | None
     currency: str
     allowances: list[PlanAllowance]
-    can_checkout: bool
+    action: str | None
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionSummary:
-    """The live subscription in short."""
-
-    status: str
-    status_label: str
-    plan_name: str
-    current_period_end: datetime | None
-    cancel_at: datetime | None
-
-
 def list_plans(session: Session, tenant_id: int, *, may_buy: bool) -> list[PlanCard]:
-    """Every plan on sale, cheapest first. `may_buy`: the reader is an owner or admin."""
+    """Every plan, cheapest first. `may_buy`: the reader is an owner or admin."""
     prices = active_prices(session)
-    live = live_subscription(session, tenant_id)
-    current = (live.plan if live else None) or "free"
-    return [_card(plan, prices, current, has_live=live is not None, may_buy=may_buy) for plan in PLANS.values()]
+    found = current_subscription(session, tenant_id)
+    return [_card(plan, prices, found, may_buy=may_buy) for plan in PLANS.values()]
 
 
-def _card(plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has_live: bool, may_buy: bool) -> PlanCard:
+def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription | None, *, may_buy: bool) -> PlanCard:
     own = {(price.interval, price.usage_type): price for price in prices if price.plan == plan.key}
     monthly, yearly = own.get(("monthly", None)), own.get(("yearly", None))
-    reason = None
-    if plan.key == current:
-        reason = "This is your plan."
-    elif monthly is None:
-        reason = "Not on sale yet."
-    elif plan.key == "free":
-        reason = "You fall back to Free when your subscription ends."
-    elif has_live:
-        reason = "End your present subscription first, then choose this plan."
-    elif not may_buy:
-        reason = "Only an owner or admin can choose a plan."
+    live = found if found is not None and found.status in LIVE else None
+    is_current = plan.key == ((live.plan if live else None) or ("free" if live is None else ""))
+    reason = _reason(plan, found, is_on_sale=monthly is not None, is_current=is_current, may_buy=may_buy)
     rows = [
         PlanAllowance(kind, price.included, price.overage_rate if plan.key != "free" else None)
         for kind in METERED
@@ -85,21 +63,30 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], current: str, *, has
     return PlanCard(
         key=plan.key,
         name=plan.name,
-        is_current=plan.key == current,
+        is_current=is_current,
+        current_interval=live.interval if live and is_current else None,
         monthly_amount=monthly.unit_amount if monthly else None,
         yearly_amount=yearly.unit_amount if yearly else None,
         currency=monthly.currency if monthly else "usd",
         allowances=rows,
-        can_checkout=reason is None,
+        action=None if reason else "change" if live else "buy",
         reason=reason,
     )
 
 
-def summarise_subscription(session: Session, tenant_id: int) -> SubscriptionSummary | None:
-    """The live subscription, or None on Free."""
-    live = live_subscription(session, tenant_id)
-    if live is None:
-        return None
-    name = PLANS[live.plan].name if live.plan in PLANS else "Other"
-    label = STATUS_LABELS.get(live.status, live.status.replace("_", " ").capitalize())
-    return SubscriptionSummary(live.status, label, name, live.current_period_end, live.cancel_at)
+def _reason(
+    plan: PlanDefinition, found: Subscription | None, *, is_on_sale: bool, is_current: bool, may_buy: bool
+) -> str | None:
+    """Why this plan cannot be chosen, or None when it can."""
+    if plan.key == "free":
+        return "This is your plan." if is_current else "You fall back to Free when your subscription ends."
+    if not is_on_sale:
+        return "Not on sale."
+    if not may_buy:
+        return "This is your plan." if is_current else "Only an owner or admin can choose a plan."
+    blocked = {
+        "past_due": "Pay the open invoice first.",
+        "unpaid": "Pay the open invoice first.",
+        "paused": "Resume your subscription first.",
+    }
+    return blocked.get(found.status) if found else None

@@ -26,6 +26,7 @@ class PlanDefinition:
     monthly: int
     yearly: int
     allowances: Mapping[str, tuple[int, Decimal]]
+    trial_days: int = 0
 
     def amount(self, interval: str) -> int:
         """The base fee of "monthly" or "yearly", in minor units."""

@@ -47,3 +47,9 @@ def cost_of(tiers: Tiers, quantity: int) -> int:
 def cost_of_all(tiers: Mapping[str, Tiers], totals: Mapping[str, int]) -> int:
     """What the totals of a period cost, over all types that have a price."""
     return sum(cost_of(tiers[usage_type], total) for usage_type, total in totals.items() if usage_type in tiers)
+
+
+def included_in(tiers: Tiers) -> int:
+    """Units of the first tier when it is free, else 0."""
+    first = tiers[0] if tiers else {}
+    return int(first.get("up_to") or 0) if Decimal(first.get("unit_amount_decimal") or 0) == 0 else 0

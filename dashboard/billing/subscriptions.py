@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.announcements import announce_subscription, state_of_subscription
 from dashboard.billing.customers import hold_mirror
-from dashboard.billing.periods import learn_period
+from dashboard.billing.period_segments import learn_stretches
 from dashboard.billing.plans import FREE, PLANS, PlanDefinition, PricePins, plan_of_prices
 from dashboard.billing.ports import SubscriptionFacts
 from dashboard.models import Subscription
@@ -50,7 +50,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
         start, end = span
         if facts.ended_at is not None:
             end = max(start, min(end, facts.ended_at))
-        learn_period(
+        learn_stretches(
             session,
             tenant.id,
             starts_at=start,
@@ -71,12 +71,21 @@ def _metered_span(facts: SubscriptionFacts) -> tuple[datetime, datetime] | None:
 
 def live_subscription(session: Session, tenant_id: int) -> Subscription | None:
     """The subscription that gives the tenant its plan, or None when it is on Free."""
-    return session.scalars(
-        select(Subscription)
-        .where(Subscription.tenant_id == tenant_id, Subscription.status.in_(LIVE))
-        .order_by(Subscription.created_at.desc())
-        .limit(1)
-    ).first()
+    return next(iter(live_subscriptions(session, tenant_id)), None)
+
+
+def live_subscriptions(session: Session, tenant_id: int) -> list[Subscription]:
+    """Every live subscription, the one that counts first: the newest that is paid, then the newest that is overdue.
+
+    We sell one for each tenant; a second one can only be made at Stripe itself. Pages name the others until they end.
+    """
+    return list(
+        session.scalars(
+            select(Subscription)
+            .where(Subscription.tenant_id == tenant_id, Subscription.status.in_(LIVE))
+            .order_by((Subscription.status == "past_due").asc(), Subscription.created_at.desc(), Subscription.id)
+        )
+    )
 
 
 def plan_of_tenant(session: Session, tenant_id: int) -> PlanDefinition:

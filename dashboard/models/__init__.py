@@ -3,6 +3,7 @@
 from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
 from dashboard.models.call import Call, Direction
 from dashboard.models.catalog import CatalogMeter, CatalogPrice
+from dashboard.models.checkout import BillingRequest, CheckoutSession, CheckoutState, SubscriptionOutlook
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
 from dashboard.models.outgoing import OutgoingState
@@ -25,9 +26,12 @@ from dashboard.models.usage_import import ImportState, UsageImport, UsageImportE
 __all__ = [
     "ApiKey",
     "BillingPeriod",
+    "BillingRequest",
     "Call",
     "CatalogMeter",
     "CatalogPrice",
+    "CheckoutSession",
+    "CheckoutState",
     "DeliveryState",
     "Direction",
     "ImportState",
@@ -43,6 +47,7 @@ __all__ = [
     "StripeEvent",
     "StripeEventState",
     "Subscription",
+    "SubscriptionOutlook",
     "SyncRun",
     "SyncState",
     "Tenant",

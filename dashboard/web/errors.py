@@ -8,7 +8,7 @@ import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound, NotNow
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.quotas import CapReached
 from dashboard.wiring import session
@@ -58,6 +58,10 @@ def register(app: Flask) -> None:
             reserved=error.reserved,
             asked=error.asked,
         )
+
+    @app.errorhandler(NotNow)
+    def not_now(error: NotNow) -> Response:
+        return answer(409, str(error))
 
     @app.errorhandler(NotFound)
     def not_found(_: NotFound) -> Response:

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing import customers, invoices, subscriptions, webhook_inbox
+from dashboard.billing import checkouts, customers, invoices, subscription_outlooks, webhook_inbox
 from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.database import lock_object
@@ -58,30 +58,36 @@ def sync_invoice(context: Context, event: StripeEvent) -> bool:
 
 
 def sync_checkout(context: Context, event: StripeEvent) -> bool:
-    """A finished checkout made a subscription: take it in, should its own events be late."""
-    facts = context.provider.fetch_checkout(event.object_id or "")
-    if facts is None or facts.subscription_id is None:
+    """A finished checkout made a subscription, or kept the card for one that we make."""
+    return checkouts.sync_checkout(context.session, context.provider, context.pins, event.object_id or "", context.now)
+
+
+def sync_schedule(context: Context, event: StripeEvent) -> bool:
+    """What a schedule is to bring belongs to its subscription."""
+    subscription_id = context.provider.subscription_of_schedule(event.object_id or "")
+    if subscription_id is None:
         return False
-    lock_object(context.session, "stripe", facts.subscription_id)
-    return _sync_subscription(context, facts.subscription_id)
+    lock_object(context.session, "stripe", subscription_id)
+    return _sync_subscription(context, subscription_id)
 
 
 def _sync_subscription(context: Context, subscription_id: str) -> bool:
-    facts = context.provider.fetch_subscription(subscription_id)
-    return facts is not None and subscriptions.sync_subscription(context.session, facts, context.pins, context.now)
+    return subscription_outlooks.sync_whole(
+        context.session, context.provider, context.pins, subscription_id, context.now
+    )
 
 
 # The first prefix that fits decides; what fits none is kept and marked ignored.
 # invoice.upcoming has no id to fetch and changes nothing here.
 HANDLERS: tuple[tuple[str, Handler | None], ...] = (
     ("customer.subscription.", sync_subscription),
+    ("subscription_schedule.", sync_schedule),
     ("customer.created", sync_customer),
     ("customer.updated", sync_customer),
     ("customer.deleted", sync_customer),
     ("invoice.upcoming", None),
     ("invoice.", sync_invoice),
-    ("checkout.session.completed", sync_checkout),
-    ("checkout.session.async_payment_succeeded", sync_checkout),
+    ("checkout.session.", sync_checkout),
 )
 
 
