@@ -19,6 +19,7 @@ from dashboard.billing.plan_matrix import list_plans
 from dashboard.billing.ranges import parse_moment
 from dashboard.billing.subscription_portal import open_portal
 from dashboard.billing.subscription_views import view_subscription
+from dashboard.jobs.metering import send_usage_of
 from dashboard.web.api import billing_descriptions, billing_views
 from dashboard.web.api.keys import idempotency_key, json_body, require_key
 from dashboard.web.billing_actions import act, desk_of
@@ -91,9 +92,11 @@ def create_portal() -> ResponseReturnValue:
 def create_preview() -> ResponseReturnValue:
     """What a change of plan would cost and when it would take effect
 
-    Changes nothing. `proration_date` of the answer goes into the change, so that what was shown is what is charged.
+    Changes nothing; Stripe is told all usage first. `proration_date` of the answer goes into the change, so that what
+    was shown is what is charged.
     """
     given = need_object(json_body(), frozenset({"plan", "interval"}))
+    send_usage_of(g.tenant_id)
     change = preview_change(desk_of(g.tenant_id), given.get("plan"), given.get("interval"))
     answer = _view(change)
     session().commit()

@@ -14,6 +14,7 @@ from dashboard.billing.plan_changes import change_plan, preview_change
 from dashboard.billing.plan_losses import find_losses
 from dashboard.billing.ranges import parse_moment
 from dashboard.billing.subscription_views import name_of, view_subscription
+from dashboard.jobs.metering import send_usage_of
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.web.tenant import blueprint, require_buyer
 from dashboard.web.tenant.billing_forms import form_key, or_say_why
@@ -37,6 +38,8 @@ def preview_plan() -> ResponseReturnValue:
 
 
 def _preview() -> Response:
+    # Usage so far is billed with an upgrade, so Stripe has to know all of it before it is asked.
+    send_usage_of(g.tenant.id)
     change = preview_change(desk_of(g.tenant.id), request.args.get("plan"), request.args.get("interval", "monthly"))
     body = render_template(
         "tenant/plans/change.html",
