@@ -38,3 +38,6 @@ def create_sync() -> Response:
 def sync(sync_id: int) -> str:
     """One run; while it is live the page asks again by itself."""
     return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
+
+
+from dashboard.web.staff import subscriptions  # noqa: E402, F401 (it adds its view)
