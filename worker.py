@@ -27,7 +27,7 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown queue {', '.join(sorted(unknown))}; there are {', '.join(QUEUES)}")
     try:
-        app = create_app()
+        app = create_app(serving=True)
     except SettingsError as error:
         sys.exit(f"The worker cannot start. Please mend these settings:\n{error}")
     with app.app_context():

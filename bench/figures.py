@@ -28,7 +28,7 @@ class Figure:
         """The figure as a line of JSON, with its ratio to the raw COPY rate where it is a rate of events."""
         row: dict[str, object] = {"name": self.name, "value": _rounded(self.value), "unit": self.unit}
         if self.reach is not None:
-            row |= {"reach": self.reach, "reached": self.is_reached}
+            row |= {"reach": self.reach, "reached": self.is_reached, "less_is_better": self.is_limit}
         if copy_rate and self.unit == "events/s":
             row["ratio_to_copy"] = round(self.value / copy_rate, 3)
         return json.dumps(row | self.more)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,9 +19,9 @@ from dashboard.app import create_app
 from dashboard.billing import accounts, api_keys
 from dashboard.billing.periods import learn_period, month_start, next_month
 from dashboard.wiring import unit_of_work
-from embedded.__main__ import answers
 from embedded.ports import free_port
 from embedded.stack import ROOT, Stack
+from embedded.web_server import start_web
 
 WORKERS = 2
 THREADS = 8
@@ -100,15 +99,7 @@ def services(folder: Path, *, tenants: int = 20) -> Iterator[Services]:
         with app.app_context():
             upgrade()
             made = [_tenant(n) for n in range(tenants)]
-        stack.spawn(
-            "web",
-            [
-                str(Path(sys.executable).parent / "granian"),
-                *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--workers", str(WORKERS)),
-                *("--blocking-threads", str(THREADS), "--no-ws", "--log-level", "warning", "wsgi:app"),
-            ],
-            ready=lambda: answers(f"{base}/login"),
-        )
+        start_web(stack, port, workers=WORKERS, threads=THREADS)
         yield Services(app, base, url, made)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from apiflask import APIFlask
 from flask import Flask
-from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import cli, models, web
@@ -19,8 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 API_VERSION = "1.0.0"
 
 
-def create_app(settings: Settings | None = None) -> Flask:
-    """The application.
+def create_app(settings: Settings | None = None, *, serving: bool = False) -> Flask:
+    """The application. One that only serves has no `flask db`.
 
     Raises `SettingsError` with one line for each setting that is missing or malformed.
     """
@@ -59,11 +58,19 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     with app.app_context():
         discard_dead_connections(db.engine)
-    Migrate(app, db, directory=str(ROOT / "migrations"), compare_type=True)
+    if not serving:
+        _add_migrations(app)
     wire(app, settings)
     web.register(app, settings)
     cli.register(app)
     return app
+
+
+def _add_migrations(app: Flask) -> None:
+    # Imported here: Alembic takes 10 MB that every web process would hold for nothing.
+    from flask_migrate import Migrate
+
+    Migrate(app, db, directory=str(ROOT / "migrations"), compare_type=True)
 
 
 __all__ = ["create_app", "models"]

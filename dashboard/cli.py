@@ -3,71 +3,35 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
 
 from dashboard.billing import accounts, api_keys, inbound, rollups
-from dashboard.billing.errors import InvalidInput, NotFound
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.errors import InvalidInput
+from dashboard.cli_errors import explained
+from dashboard.cli_stripe import map_price, setup
 from dashboard.cli_usage import import_usage
-from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.jobs.metering import start_sync
 from dashboard.jobs.storage import measure_storage
 from dashboard.models import Role, Tenant, User
-from dashboard.wiring import now, unit_of_work, wiring
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from dashboard.wiring import now, unit_of_work
 
 account_commands = AppGroup("accounts", help="Tenants, people and API keys.")
 billing_commands = AppGroup("billing", help="What is owed to Stripe.")
 stripe_commands = AppGroup("stripe", help="The catalogue at Stripe.")
 usage_commands = AppGroup("usage", help="The usage ledger.")
 usage_commands.add_command(import_usage)
+stripe_commands.add_command(setup)
+stripe_commands.add_command(map_price)
 
 
 def register(app: Flask) -> None:
     """Add the command groups."""
     for group in (account_commands, billing_commands, stripe_commands, usage_commands):
         app.cli.add_command(group)
-
-
-def explained(command: Callable[P, R]) -> Callable[P, R]:
-    """Show what is wrong in one line instead of a traceback."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except (InvalidInput, NotFound, ProviderRefused, ProviderUnavailable) as error:
-            raise click.ClickException(str(error)) from error
-
-    return run
-
-
-@stripe_commands.command("setup")
-@click.option("--webhook", is_flag=True, help="Register our webhook endpoint too, at PUBLIC_URL.")
-@explained
-def stripe_setup(*, webhook: bool) -> None:
-    """Create products, prices and meters at Stripe (or find them again) and print the environment lines."""
-    parts = wiring()
-    with unit_of_work() as session:
-        lines = set_up_catalog(session, parts.stripe_client, parts.pins)
-    if webhook:
-        endpoint = f"{parts.settings.public_url}/api/billing/webhook"
-        secret = set_up_webhook(parts.stripe_client, endpoint)
-        if secret:
-            lines.append(secret)
-        else:
-            click.echo(f"# {endpoint} was registered before; its secret can be read in Stripe's dashboard", err=True)
-    for line in lines:
-        click.echo(f"{line.name}={line.value}")
 
 
 @account_commands.command("create-tenant")

@@ -90,6 +90,9 @@ class Settings(BaseSettings):
     spool_interval: float = Field(default=5, ge=0, le=3_600)
     storage_root: Path | None = None
 
+    # What is for sale; dashboard/catalog.toml by default.
+    catalog_file: Path | None = None
+
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     session_cookie_secure: bool | None = None
     data_credit: str | None = None
@@ -134,6 +137,12 @@ class Settings(BaseSettings):
     def uses_sandbox(self) -> bool:
         """Whether Stripe is the stand-in on this machine, where no money moves."""
         return bool(self.stripe_api_base) and urlsplit(self.stripe_api_base or "").hostname in LOOPBACK
+
+    @property
+    def stripe_webhook_secrets(self) -> list[str]:
+        """The endpoint's secrets: several, separated by commas, while one is rolled. Empty where none is set."""
+        given = self.stripe_webhook_secret.get_secret_value() if self.stripe_webhook_secret else ""
+        return [secret for each in given.split(",") if (secret := each.strip())]
 
     @property
     def signing_key(self) -> bytes:

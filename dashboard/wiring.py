@@ -13,11 +13,11 @@ from redis import Redis
 from sqlalchemy.orm import Session
 from stripe import StripeClient
 
-from dashboard.billing.plans import INTERVALS, PLANS, PricePins
+from dashboard.billing.catalog import INTERVALS, CatalogError
+from dashboard.billing.plans import PLANS, PricePins, catalog, use_catalog
 from dashboard.billing.ports import BillingProvider, TelephonyProvider
-from dashboard.billing.usage_types import METERED
 from dashboard.clock import Clock
-from dashboard.config import Settings
+from dashboard.config import Settings, SettingsError
 from dashboard.database import db
 from dashboard.integrations.stripe.client import build_client
 from dashboard.integrations.stripe.gateway import StripeGateway
@@ -42,7 +42,14 @@ class Wiring:
 
 
 def wire(app: Flask, settings: Settings) -> Wiring:
-    """Build the adapters and leave them with the application."""
+    """Build the adapters and leave them with the application.
+
+    Raises `SettingsError` where the catalogue file is wrong.
+    """
+    try:
+        use_catalog(settings.catalog_file)
+    except CatalogError as error:
+        raise SettingsError(f"CATALOG_FILE: {error}") from error
     client = build_client(settings)
     wiring = Wiring(
         settings=settings,
@@ -67,7 +74,9 @@ def read_pins(settings: Settings) -> PricePins:
         if (name := f"STRIPE_PRICE_{plan.upper()}_{interval.upper()}") in settings.pinned
     }
     meters = {
-        kind.name: settings.pinned[kind.meter_setting] for kind in METERED if kind.meter_setting in settings.pinned
+        kind.name: settings.pinned[kind.meter_setting]
+        for kind in catalog().metered
+        if kind.meter_setting in settings.pinned
     }
     return PricePins(plans=plans, meters=meters)
 

@@ -7,13 +7,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 from dotenv import load_dotenv
 
 from embedded.ports import refuse_taken
 from embedded.stack import ROOT, Stack, StackError
+from embedded.web_server import start_web
 
 FOLDER = ROOT / ".local" / "run"
 PATIENCE = 20  # seconds for an earlier run that was told to stop
@@ -48,30 +47,11 @@ def run(stack: Stack, workers: int) -> None:
     programs = Path(sys.executable).parent
     if subprocess.run([programs / "flask", "--app", "wsgi", "db", "upgrade"], cwd=ROOT, check=False).returncode:
         raise StackError("the database could not be brought up to date; the reason stands above")
-    stack.spawn(
-        "web",
-        [
-            str(programs / "granian"),
-            *("--interface", "wsgi", "--host", "127.0.0.1", "--port", port, "--workers", str(workers)),
-            *("--blocking-threads", str(THREADS), "--no-ws", "--log-level", "warning", "wsgi:app"),
-        ],
-        ready=lambda: answers(f"{base}/login"),
-    )
+    start_web(stack, int(port), workers=workers, threads=THREADS)
     stack.spawn("worker", [sys.executable, "worker.py"])
     stack.spawn("scheduler", [sys.executable, "worker.py", "--scheduler"])
     print(f"Countinghouse is at {base}. Ctrl-C stops all of it.", flush=True)
     stack.wait()
-
-
-def answers(url: str) -> bool:
-    """Whether there is an HTTP answer without a server's error; `url` is ours, on loopback."""
-    try:
-        with urlopen(url, timeout=2):  # noqa: S310
-            return True
-    except HTTPError as error:
-        return error.code < 500
-    except (URLError, OSError):
-        return False
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--stripe-port", type=int, default=12111, help="0 takes a free one")
     parser.add_argument("--twilio-port", type=int, default=12112, help="0 takes a free one")
     parser.add_argument("--clock-file", type=Path, help="file that tells others the clock's offset")
-    parser.add_argument("--transcript", type=Path, help="file that gets every request, answer and webhook")
+    parser.add_argument("--transcript", type=Path, help="file that gets every request, answer, event and webhook")
     options = parser.parse_args()
     try:
         store = Store(options.data)

@@ -116,10 +116,14 @@ def _cancel(world: World, session: Thing, subscription: Thing) -> None:
 def _context(world: World, session: Thing) -> dict[str, Any]:
     customer = customers.present(world, session["customer"])
     own = world.store.by("subscription", "customer", customer["id"])
+    running = [each for each in own if each["status"] in RUNNING]
+    charged = {each["default_payment_method"] for each in running}
+    charged.add(customer["invoice_settings"]["default_payment_method"])
     return {
         "session": session,
         "customer": customer,
         "features": world.need(CONFIGURATION, session["configuration"])["features"],
+        "charged": charged,
         "methods": world.store.by("payment_method", "customer", customer["id"]),
         "subscriptions": [
             {
@@ -128,8 +132,7 @@ def _context(world: World, session: Thing) -> dict[str, Any]:
                 "ends": max(item["current_period_end"] for item in each["items"]["data"]),
                 "is_ending": each["cancel_at_period_end"] or each["cancel_at"] is not None,
             }
-            for each in own
-            if each["status"] in RUNNING
+            for each in running
         ],
         "invoices": world.store.by("invoice", "customer", customer["id"])[::-1][:12],
     }

@@ -20,8 +20,8 @@ class Limits:
         self._seen: dict[str, deque[float]] = {"calls": deque(), "meter_events": deque()}
         self._busy: set[str] = set()
 
-    def refusal(self, mode: str | None, path: str) -> tuple[Thing, str] | None:
-        """The 429 body and the reason header of a call too many."""
+    def refusal(self, mode: str | None, path: str) -> Thing | None:
+        """The body of a 429 for a call too many."""
         if mode is None:
             return None
         is_meter_event = path == "/v1/billing/meter_events"
@@ -32,7 +32,7 @@ class Limits:
             while seen and seen[0] <= now - 1:
                 seen.popleft()
             if len(seen) >= most:
-                return too_many("rate_limit", "Request rate limit exceeded."), "global-rate"
+                return too_many("rate_limit", "Request rate limit exceeded.")
             seen.append(now)
         return None
 

@@ -114,6 +114,10 @@ class Connection(socketserver.StreamRequestHandler):
             raise Refused("400 Bad Request")
         if int(length) > LONGEST_BODY:
             raise Refused("413 Content Too Large")
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            # The client left in the middle: half a request must not be performed.
+            raise ConnectionResetError
         path, _, query = words[1].partition("?")
         return {
             "HTTP_CONNECTION": "",
@@ -130,7 +134,7 @@ class Connection(socketserver.StreamRequestHandler):
             "REMOTE_ADDR": self.client_address[0],
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(self.rfile.read(int(length))),
+            "wsgi.input": io.BytesIO(body),
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": True,
             "wsgi.multiprocess": False,

@@ -81,6 +81,7 @@ class Store:
         """Refuse state that was written in another form: it would fail later, at some odd place."""
         is_new = not self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if not is_new and self._db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+            self._db.close()
             raise OutdatedState("its state was written by another version of the sandbox: delete it or choose another")
 
     @contextmanager

@@ -33,7 +33,7 @@ class Deliveries:
 
     def __init__(self, store: Store, note: Callable[[Thing], None]) -> None:
         self._store = store
-        self._note = note
+        self.note = note
         self._wake = threading.Condition()
         # (when, number, id) of what waits; what is no longer in the store is skipped when its turn comes.
         self._queue: list[tuple[float, int, str]] = []
@@ -188,7 +188,7 @@ class Deliveries:
             )
         except requests.RequestException as error:
             return type(error).__name__
-        self._note({"kind": "webhook", "body": json.loads(body), "status": answer.status_code})
+        self.note({"kind": "webhook", "body": json.loads(body), "status": answer.status_code})
         return None if 200 <= answer.status_code < 300 else f"HTTP {answer.status_code}"
 
 

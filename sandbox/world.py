@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,8 @@ from sandbox.store import Store, Thing, new_id
 from sandbox.webhooks import Deliveries
 
 API_VERSION = "2026-10-28.endive"
+# Called with a subscription after each event about one.
+FOLLOWERS: list[Callable[[World, Thing], None]] = []
 
 
 class World:
@@ -78,9 +80,13 @@ class World:
             if endpoint["status"] == "enabled" and {"*", kind} & set(endpoint["enabled_events"])
         ]
         event["pending_webhooks"] = len(endpoints)
+        self.deliveries.note({"kind": "event", "body": event})
         self.store.put("event", event)
         for endpoint in endpoints:
             self.deliveries.plan(event, endpoint["id"])
+        if kind.startswith("customer.subscription."):
+            for follow in FOLLOWERS:
+                follow(self, thing)
         return event
 
     def _event(self, kind: str, thing: Thing, before: Thing | None) -> Thing:

@@ -11,10 +11,9 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing import accounts
 from dashboard.billing.periods import learn_period
-from dashboard.billing.plans import store_meter
+from dashboard.billing.plans import catalog, store_meter
 from dashboard.billing.usage import Recorded, record_usage
 from dashboard.billing.usage_input import parse_usage
-from dashboard.billing.usage_types import METERED
 from dashboard.models import Role, Tenant, User
 
 NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)
@@ -69,5 +68,5 @@ def make_period(
 
 def make_meters(session: Session) -> None:
     """The meters as `flask stripe setup` stores them."""
-    for kind in METERED:
-        store_meter(session, kind, f"mtr_{kind.name.lower()}", kind.meter or "")
+    for meter in catalog().meters.values():
+        store_meter(session, meter.usage_type, f"mtr_{meter.event_name}", meter.event_name)

@@ -18,6 +18,7 @@ from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog
 from dashboard.jobs.queues import QUEUES
 from dashboard.models import Role, Tenant
+from dashboard.web.api.known_callers import known_callers
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.factories import PASSWORD, make_tenant, make_user
 from tests.sandbox.shop import CARD
@@ -61,6 +62,11 @@ def csrf_of(page: TestResponse) -> str:
     found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
     assert found, page.text[:500]
     return found.group(1)
+
+
+def a_second_later() -> None:
+    """What was known of API keys a second ago is not known any more."""
+    known_callers.forget()
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import psutil
 
 from dashboard.config import Settings
-from embedded.__main__ import answers
 from embedded.ports import free_port
 from embedded.process import Process
 from embedded.stack import ROOT
+from embedded.web_server import answers, web_command, web_environment
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
@@ -59,14 +58,9 @@ class ServedApp:
         """Start it and wait until it answers."""
         self._process = Process(
             "web",
-            [
-                str(Path(sys.executable).parent / "granian"),
-                *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(self._port)),
-                *("--workers", str(self._workers), "--blocking-threads", str(self._threads)),
-                *("--no-ws", "--log-level", "warning", "wsgi:app"),
-            ],
+            web_command(self._port, workers=self._workers, threads=self._threads),
             self._folder,
-            env=self._environment,
+            env=web_environment(self._environment),
             cwd=ROOT,
         )
         self._process.wait_until(lambda: answers(f"{self.base}/login"), 60)

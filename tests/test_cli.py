@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from dashboard.billing import accounts
 from dashboard.database import db
 from tests.factories import usage_body
-from tests.platform import bearer
+from tests.platform import a_second_later, bearer
 
 
 def run(app: Flask, *arguments: str, code: int = 0) -> str:
@@ -37,6 +37,7 @@ def test_an_operator_limits_lists_and_revokes_keys(app: Flask, client: FlaskClie
     id_, last_four, *rest = run(app, "accounts", "list-keys", tenant).split("\t")
     assert (last_four, rest) == (f"…{key[-4:]}", ["reader", "usage:read,sync:run", "active"])
     assert run(app, "accounts", "revoke-key", tenant, id_) == "reader is revoked"
+    a_second_later()
     assert client.get("/api/billing/usage", headers=bearer(key)).status_code == 401
     assert run(app, "accounts", "list-keys", tenant).endswith("revoked")
 

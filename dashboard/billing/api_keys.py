@@ -30,6 +30,7 @@ class Scope(StrEnum):
     MESSAGES_SEND = "messages:send"
     CALLS_MAKE = "calls:make"
     SYNC_RUN = "sync:run"
+    LIMITS_MANAGE = "limits:manage"
     WEBHOOKS_MANAGE = "webhooks:manage"
     BILLING_READ = "billing:read"
     BILLING_MANAGE = "billing:manage"
@@ -41,11 +42,12 @@ class Scope(StrEnum):
 
 
 _LABELS = {
-    Scope.USAGE_WRITE: "Report usage and reverse it",
+    Scope.USAGE_WRITE: "Reserve, report and reverse usage",
     Scope.USAGE_READ: "Read usage",
     Scope.MESSAGES_SEND: "Send texts",
     Scope.CALLS_MAKE: "Make calls",
     Scope.SYNC_RUN: "Start a meter sync",
+    Scope.LIMITS_MANAGE: "Set caps and the budget",
     Scope.WEBHOOKS_MANAGE: "Manage webhooks",
     Scope.BILLING_READ: "Read invoices and plans",
     Scope.BILLING_MANAGE: "Buy, change and end plans",
@@ -62,6 +64,11 @@ class Caller:
     key_name: str
     scopes: frozenset[str]
     last_used_at: datetime | None
+    expires_at: datetime | None
+
+    def is_expired(self, now: datetime) -> bool:
+        """Whether the key's time is over."""
+        return self.expires_at is not None and self.expires_at <= now
 
 
 def parse_scopes(given: Iterable[str]) -> tuple[Scope, ...]:
@@ -117,14 +124,16 @@ def find_caller(session: Session, key: str, now: datetime) -> Caller | None:
         return None
     tenant_id = int(form.group(1))
     row = session.execute(
-        select(ApiKey.id, ApiKey.name, ApiKey.scopes, ApiKey.last_used_at).where(
+        select(ApiKey.id, ApiKey.name, ApiKey.scopes, ApiKey.last_used_at, ApiKey.expires_at).where(
             ApiKey.tenant_id == tenant_id,
             ApiKey.key_hash == _digest(key),
             ApiKey.revoked_at.is_(None),
             or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
         )
     ).first()
-    return Caller(tenant_id, row.id, row.name, frozenset(row.scopes), row.last_used_at) if row else None
+    if row is None:
+        return None
+    return Caller(tenant_id, row.id, row.name, frozenset(row.scopes), row.last_used_at, row.expires_at)
 
 
 def note_use(session: Session, caller: Caller, now: datetime) -> bool:

@@ -51,8 +51,13 @@ def hold_mirror(session: Session, customer_id: str) -> Tenant | None:
     """
     tenant = tenant_of_customer(session, customer_id)
     if tenant is not None:
-        lock_object(session, "mirror-of", tenant.id)
+        hold_tenant(session, tenant.id)
     return tenant
+
+
+def hold_tenant(session: Session, tenant_id: int) -> None:
+    """The same for a tenant that is known already."""
+    lock_object(session, "mirror-of", tenant_id)
 
 
 def tenant_of_customer(session: Session, customer_id: str) -> Tenant | None:

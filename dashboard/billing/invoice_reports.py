@@ -12,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotFound
+from dashboard.billing.plans import plan_name
 from dashboard.billing.totals import total_between
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import CatalogPrice, Invoice, InvoiceLine
@@ -140,7 +141,7 @@ def find_invoice(session: Session, tenant_id: int, invoice_id: str) -> InvoiceDe
             select(CatalogPrice).where(CatalogPrice.price_id.in_([line.price_id for line in invoice.lines]))
         )
     }
-    plan = next((price.plan.capitalize() for price in prices.values()), None)
+    plan = next((plan_name(price.plan) for price in prices.values()), None)
     ordered = sorted(invoice.lines, key=lambda line: (line.usage_type is not None, line.position))
     groups = [
         _group(session, list(lines), prices)
@@ -155,7 +156,7 @@ def _group(session: Session, lines: Sequence[InvoiceLine], prices: dict[str, Cat
     price = prices.get(first.price_id or "")
     label = kind.label if kind else first.description or "Charge"
     if kind is None and price is not None and not first.proration:
-        label = f"{price.plan.capitalize()} plan, {price.interval}"
+        label = f"{plan_name(price.plan)} plan, {price.interval}"
     ledger = None
     if kind:
         ledger = total_between(session, first.tenant_id, kind, first.period_start, first.period_end)

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.plans import CURRENCY
+from dashboard.billing.plans import catalog
 from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
 from dashboard.models import UsageBudget, UsageCap
 
@@ -55,8 +55,8 @@ def set_budget(
         return
     if not 0 <= amount <= MAX_BUDGET:
         raise InvalidInput("amount", f"must be 0 to {MAX_BUDGET} minor units")
-    if currency != CURRENCY:
-        raise InvalidInput("currency", f"must be {CURRENCY}, the currency of the plans")
+    if currency != catalog().currency:
+        raise InvalidInput("currency", f"must be {catalog().currency}, the currency of the plans")
     row = insert(UsageBudget).values(tenant_id=tenant_id, amount=amount, currency=currency, set_by=set_by, set_at=now)
     session.execute(
         row.on_conflict_do_update(

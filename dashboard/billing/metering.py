@@ -28,7 +28,7 @@ _LEVELS = ", ".join(f"'{name}'" for name in LEVELS)
 
 # Owed: the total differs from what was claimed. A level is owed at its first reading too, even a reading of 0.
 _OWED = f"""
-    (r.quantity <> r.claimed OR r.claim_sequence = 0)
+    r.is_due
     AND CASE WHEN r.usage_type IN ({_LEVELS}) THEN r.events > 0 ELSE r.quantity <> r.claimed END
     AND r.usage_type = ANY(:usage_types)
     AND EXISTS (SELECT FROM billing_periods p WHERE p.tenant_id = r.tenant_id

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.catalog import INTERVALS, PlanDefinition
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.plans import CURRENCY, INTERVALS, PLANS, PlanDefinition, PricePins, prices_of_plan
+from dashboard.billing.plans import PLANS, PricePins, catalog, free_plan, prices_of_plan
 from dashboard.billing.ports import PriceNotOnSale
 from dashboard.models import CatalogPrice
 
-SOLD = tuple(key for key in PLANS if key != "free")
+
+def sold_plans() -> tuple[str, ...]:
+    """The keys of the plans that are sold."""
+    return tuple(key for key in PLANS if key != free_plan().key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,11 @@ def find_offer(session: Session, plan: object, interval: object, pins: PricePins
 
     Raises `InvalidInput` (`plan`, `interval`), also for what is not on sale: never set up, or archived at Stripe.
     """
-    if plan == "free":
-        raise InvalidInput("plan", "cannot be bought: you are on Free again when your subscription has ended")
-    if not isinstance(plan, str) or plan not in SOLD:
-        raise InvalidInput("plan", f"must be one of {', '.join(SOLD)}")
+    free, sold_ones = free_plan(), sold_plans()
+    if plan == free.key:
+        raise InvalidInput("plan", f"cannot be bought: you are on {free.name} again when your subscription has ended")
+    if not isinstance(plan, str) or plan not in sold_ones:
+        raise InvalidInput("plan", f"must be one of {', '.join(sold_ones)}")
     if not isinstance(interval, str) or interval not in INTERVALS:
         raise InvalidInput("interval", f"must be one of {', '.join(INTERVALS)}")
     sold = prices_of_plan(session, plan, interval, pins)
@@ -57,7 +62,7 @@ def find_offer(session: Session, plan: object, interval: object, pins: PricePins
     types = {price_id: usage_type or "" for price_id, usage_type in rows}
     metered = {types[price_id]: price_id for price_id in monthly[1]}
     currency = session.scalar(select(CatalogPrice.currency).where(CatalogPrice.price_id == sold[0]))
-    return Offer(PLANS[plan], interval, sold[0], metered, currency or CURRENCY)
+    return Offer(PLANS[plan], interval, sold[0], metered, currency or catalog().currency)
 
 
 @contextmanager

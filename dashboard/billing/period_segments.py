@@ -12,6 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.periods import learn_period
+from dashboard.billing.plan_mapping import plan_of_lines
 from dashboard.billing.rollups import rebucket
 from dashboard.models import BillingPeriod, CatalogPrice, Invoice, InvoiceLine, Subscription
 
@@ -62,6 +63,7 @@ def learn_billed(session: Session, invoice: Invoice) -> None:
         for line in invoice.lines
         if line.usage_type
     }
+    told = plan_of_lines(session, [line.price_id for line in invoice.lines if line.price_id])
     known = session.get(Subscription, (invoice.tenant_id, invoice.subscription_id))
     inside = [span for span in spans if known is not None and _is_inside(known, *span)]
     for start, end in sorted(set(spans) - set(inside)):
@@ -71,7 +73,7 @@ def learn_billed(session: Session, invoice: Invoice) -> None:
             starts_at=start,
             ends_at=end,
             subscription_id=invoice.subscription_id,
-            plan=spans[start, end],
+            plan=spans[start, end] or told,
         )
     if known is not None and inside and known.current_period_start and known.current_period_end:
         learn_stretches(

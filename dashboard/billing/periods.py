@@ -9,18 +9,28 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from dashboard.billing.plans import free_plan
 from dashboard.billing.rollups import rebucket
 from dashboard.models import BillingPeriod, Tenant
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A half-open span `[starts_at, ends_at)` in UTC. `plan` is None where no subscription covered it."""
+    """A half-open span `[starts_at, ends_at)` in UTC.
+
+    `plan` is None where no subscription covered it, and where one did at a price that means no plan of ours.
+    """
 
     starts_at: datetime
     ends_at: datetime
     plan: str | None
     is_current: bool
+    subscription_id: str | None = None
+
+    @property
+    def priced_as(self) -> str | None:
+        """The plan whose prices hold: Free's without a subscription, None on a plan that is none of ours."""
+        return self.plan if self.subscription_id else free_plan().key
 
     @property
     def key(self) -> str:
@@ -80,17 +90,20 @@ def known_periods(session: Session, tenant_id: int, *, newest: int = 24) -> list
 
 def list_periods(session: Session, tenant: Tenant, now: datetime) -> list[Period]:
     """All periods a page offers, newest first: Stripe's, and calendar months where there was no subscription."""
-    spans: list[tuple[datetime, datetime, str | None]] = []
+    spans: list[tuple[datetime, datetime, BillingPeriod | None]] = []
     reached = month_start(tenant.created_at)
     for row in known_periods(session, tenant.id):
         if not spans and (row.starts_at - reached) > timedelta(days=800):
             reached = row.starts_at
         spans += [(start, end, None) for start, end in months_between(reached, row.starts_at)]
-        spans.append((row.starts_at, row.ends_at, row.plan))
+        spans.append((row.starts_at, row.ends_at, row))
         reached = max(reached, row.ends_at)
     if reached <= now:
         spans += [(start, end, None) for start, end in months_between(reached, next_month(now))]
-    periods = [Period(start, end, plan, start <= now < end) for start, end, plan in spans]
+    periods = [
+        Period(start, end, row.plan if row else None, start <= now < end, row.subscription_id if row else None)
+        for start, end, row in spans
+    ]
     return [period for period in reversed(periods) if period.starts_at <= now]
 
 

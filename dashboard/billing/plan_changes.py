@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from dashboard.billing.billing_desk import Desk, need_status, need_subscription, take_in
 from dashboard.billing.errors import InvalidInput, NotNow
 from dashboard.billing.offers import Offer, find_offer, selling
-from dashboard.billing.plans import PLANS, plan_of_prices, usage_types_of_prices
+from dashboard.billing.plan_mapping import plan_of_items
+from dashboard.billing.plans import PLANS, usage_types_of_prices
 from dashboard.billing.ports_subscriptions import InvoicePreview, ItemChange, LiveItem, LiveSubscription
 
 CHANGEABLE = ("active", "trialing")
 # A preview holds for so long: who confirms later is shown a new one.
 PREVIEW_HOLDS = timedelta(hours=2)
-_RANK = {key: rank for rank, key in enumerate(PLANS)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,11 @@ def takes_effect_now(before: Choice, after: Choice, *, in_trial: bool) -> bool:
     A higher plan is one, at any interval; so is the same plan paid for longer ahead. In a trial nothing was paid, so
     every change happens now. From a plan that is not ours everything counts as an upgrade.
     """
-    if in_trial or before.plan is None:
+    if in_trial or before.plan not in PLANS:
         return True
     if after.plan != before.plan:
-        return _RANK[after.plan or ""] > _RANK[before.plan]
+        ranks = list(PLANS)
+        return ranks.index(after.plan or "") > ranks.index(before.plan or "")
     return (before.interval, after.interval) == ("monthly", "yearly")
 
 
@@ -147,8 +148,8 @@ def _done(wanted: PlanChange, outcome: str, expires_at: datetime | None = None) 
 
 def choice_of(desk: Desk, live: LiveSubscription) -> Choice:
     """The plan and interval that a subscription's prices mean."""
-    bought = plan_of_prices(desk.session, [item.price_id for item in live.items], desk.pins)
-    return Choice(bought[0], bought[1]) if bought else Choice(None, None)
+    bought = plan_of_items(desk.session, live.facts.items, desk.pins)
+    return Choice(bought.plan, bought.interval) if bought else Choice(None, None)
 
 
 def proration_date_of(live: LiveSubscription, now: datetime) -> datetime:

@@ -8,9 +8,10 @@ from decimal import Decimal
 from sqlalchemy.orm import Session
 
 from dashboard.billing.billing_desk import current_subscription
-from dashboard.billing.plans import PLANS, PlanDefinition, active_prices
+from dashboard.billing.catalog import PlanDefinition
+from dashboard.billing.plans import PLANS, active_prices, catalog, free_plan
 from dashboard.billing.subscriptions import LIVE
-from dashboard.billing.usage_types import METERED, UsageType
+from dashboard.billing.usage_types import UsageType
 from dashboard.models import CatalogPrice, Subscription
 
 
@@ -53,11 +54,12 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription 
     own = {(price.interval, price.usage_type): price for price in prices if price.plan == plan.key}
     monthly, yearly = own.get(("monthly", None)), own.get(("yearly", None))
     live = found if found is not None and found.status in LIVE else None
-    is_current = plan.key == ((live.plan if live else None) or ("free" if live is None else ""))
+    # A subscription at a price that means no plan of ours is none of these, Free least of all.
+    is_current = plan.key == (live.plan if live else free_plan().key)
     reason = _reason(plan, found, is_on_sale=monthly is not None, is_current=is_current, may_buy=may_buy)
     rows = [
-        PlanAllowance(kind, price.included, price.overage_rate if plan.key != "free" else None)
-        for kind in METERED
+        PlanAllowance(kind, price.included, price.overage_rate if plan.key != free_plan().key else None)
+        for kind in catalog().metered
         if (price := own.get(("monthly", kind.name)))
     ]
     return PlanCard(
@@ -67,7 +69,7 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription 
         current_interval=live.interval if live and is_current else None,
         monthly_amount=monthly.unit_amount if monthly else None,
         yearly_amount=yearly.unit_amount if yearly else None,
-        currency=monthly.currency if monthly else "usd",
+        currency=monthly.currency if monthly else catalog().currency,
         allowances=rows,
         action=None if reason else "change" if live else "buy",
         reason=reason,
@@ -78,8 +80,8 @@ def _reason(
     plan: PlanDefinition, found: Subscription | None, *, is_on_sale: bool, is_current: bool, may_buy: bool
 ) -> str | None:
     """Why this plan cannot be chosen, or None when it can."""
-    if plan.key == "free":
-        return "This is your plan." if is_current else "You fall back to Free when your subscription ends."
+    if plan.key == free_plan().key:
+        return "This is your plan." if is_current else f"You fall back to {plan.name} when your subscription ends."
     if not is_on_sale:
         return "Not on sale."
     if not may_buy:

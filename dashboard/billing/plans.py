@@ -1,87 +1,70 @@
-"""The plans, what they include and cost, and which plan a price means."""
+"""The plans in use, and the prices and meters that Stripe has for them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from dashboard.billing.usage_types import METERED, UsageType
+from dashboard.billing.catalog import DEFAULT_FILE, Catalog, PlanDefinition
+from dashboard.billing.catalog_file import read_catalog
+from dashboard.billing.usage_types import UsageType
 from dashboard.models import CatalogMeter, CatalogPrice
 
-CURRENCY = "usd"
-INTERVALS = {"monthly": "month", "yearly": "year"}
+# What pages call a subscription at a price that means no plan of ours.
+OTHER_PLAN = "Other plan"
 
 
-@dataclass(frozen=True, slots=True)
-class PlanDefinition:
-    """One plan: base fee in minor units, and for each metered type (units included, minor units beyond)."""
+class _Process:
+    """The catalogue of this process, once it was read."""
 
-    key: str
-    name: str
-    monthly: int
-    yearly: int
-    allowances: Mapping[str, tuple[int, Decimal]]
-    trial_days: int = 0
-
-    def amount(self, interval: str) -> int:
-        """The base fee of "monthly" or "yearly", in minor units."""
-        return self.monthly if interval == "monthly" else self.yearly
+    catalog: Catalog | None = None
 
 
-def _allowances(
-    sms: tuple[int, str], calls: tuple[int, str], ai: tuple[int, str], voice: tuple[int, str], storage: tuple[int, str]
-) -> dict[str, tuple[int, Decimal]]:
-    rows = {
-        "SMS_SENT": sms,
-        "SMS_RECEIVED": (sms[0], "0.75"),
-        "CALL_DURATION_SECONDS": calls,
-        "AI_MESSAGE_GENERATED": ai,
-        "AI_VOICE_GENERATED": voice,
-        "STORAGE_USED_MB": storage,
-    }
-    return {name: (included, Decimal(rate)) for name, (included, rate) in rows.items()}
+def use_catalog(path: Path | None) -> Catalog:
+    """Read the file that this process works with: `path`, or the one that ships with the application.
+
+    Raises `CatalogError`.
+    """
+    _Process.catalog = read_catalog(path or DEFAULT_FILE)
+    return _Process.catalog
 
 
-# A year costs ten months. Free has no overage in practice: it carries the Starter rates, and no subscription.
-PLANS: dict[str, PlanDefinition] = {
-    plan.key: plan
-    for plan in (
-        PlanDefinition(
-            "free",
-            "Free",
-            0,
-            0,
-            _allowances((20, "2.4"), (1_800, "0.035"), (50, "1.2"), (5, "6"), (100, "0.02")),
-        ),
-        PlanDefinition(
-            "starter",
-            "Starter",
-            2900,
-            29000,
-            _allowances((100, "2.4"), (30_000, "0.035"), (500, "1.2"), (25, "6"), (1_000, "0.02")),
-        ),
-        PlanDefinition(
-            "professional",
-            "Professional",
-            9900,
-            99000,
-            _allowances((500, "1.9"), (120_000, "0.03"), (2_500, "0.9"), (150, "5"), (10_000, "0.015")),
-        ),
-        PlanDefinition(
-            "enterprise",
-            "Enterprise",
-            49900,
-            499000,
-            _allowances((2_500, "1.4"), (600_000, "0.022"), (15_000, "0.6"), (1_000, "4"), (100_000, "0.01")),
-        ),
-    )
-}
-FREE = PLANS["free"]
+def catalog() -> Catalog:
+    """The catalogue in use; the file is read once for the process."""
+    return _Process.catalog or use_catalog(None)
+
+
+class _Plans(Mapping[str, PlanDefinition]):
+    """The plans of the catalogue in use, by key, in the order of the file."""
+
+    def __getitem__(self, key: str) -> PlanDefinition:
+        return catalog().plans[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(catalog().plans)
+
+    def __len__(self) -> int:
+        return len(catalog().plans)
+
+
+PLANS: Mapping[str, PlanDefinition] = _Plans()
+
+
+def free_plan() -> PlanDefinition:
+    """The plan of a tenant without a subscription."""
+    return PLANS[catalog().plan_without_subscription]
+
+
+def plan_name(key: str | None) -> str:
+    """A plan's name for people. None is a subscription at a price that means no plan of ours."""
+    if key is None:
+        return OTHER_PLAN
+    return PLANS[key].name if key in PLANS else key.replace("_", " ").capitalize()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +76,6 @@ class PricePins:
 
     plans: Mapping[str, tuple[str, str]]
     meters: Mapping[str, str]
-
-
-def plan_of_prices(session: Session, price_ids: list[str], pins: PricePins) -> tuple[str, str, str] | None:
-    """(plan, interval, price id) of the base price among these, or None where none is ours."""
-    for price_id in price_ids:
-        if price_id in pins.plans:
-            return (*pins.plans[price_id], price_id)
-    price = session.scalars(
-        select(CatalogPrice).where(CatalogPrice.price_id.in_(price_ids), CatalogPrice.usage_type.is_(None))
-    ).first()
-    return (price.plan, price.interval, price.price_id) if price else None
 
 
 def usage_types_of_prices(session: Session, price_ids: set[str]) -> dict[str, str]:
@@ -123,12 +95,15 @@ def active_prices(session: Session) -> list[CatalogPrice]:
 
 def prices_of_plan(session: Session, plan: str, interval: str, pins: PricePins) -> tuple[str, list[str]] | None:
     """(base price id, metered price ids) to sell this plan, or None while the catalogue is not set up."""
-    rows = [price for price in active_prices(session) if (price.plan, price.interval) == (plan, interval)]
-    pinned = [price_id for price_id, pin in pins.plans.items() if pin == (plan, interval)]
-    base = pinned or [price.price_id for price in rows if price.usage_type is None]
-    metered = {price.usage_type: price.price_id for price in rows}
+    rows = session.scalars(select(CatalogPrice).where(CatalogPrice.plan == plan)).all()
+    # A pin of a price that was replaced since is out of date: Checkout would refuse it.
+    replaced = {price.price_id for price in rows if not price.active}
+    pinned = [price_id for price_id, pin in pins.plans.items() if pin == (plan, interval) and price_id not in replaced]
+    on_sale = [price for price in rows if price.active]
+    base = pinned or [price.price_id for price in on_sale if (price.interval, price.usage_type) == (interval, None)]
+    metered = {price.usage_type: price.price_id for price in on_sale}
     # In the order of the registry: invoices then list usage in the order of the pages.
-    return (base[0], [metered[kind.name] for kind in METERED if kind.name in metered]) if base else None
+    return (base[0], [metered[kind.name] for kind in catalog().metered if kind.name in metered]) if base else None
 
 
 def metered_events(session: Session) -> dict[str, str]:
@@ -144,6 +119,14 @@ def store_meter(session: Session, usage_type: UsageType, meter_id: str, event_na
             index_elements=["usage_type"], set_={"meter_id": meter_id, "event_name": event_name}
         )
     )
+
+
+def retire_prices(session: Session, on_sale: set[str]) -> None:
+    """Take every price off sale but these; it stays known, so that old subscriptions keep their plan."""
+    for price in session.scalars(select(CatalogPrice).where(CatalogPrice.active)):
+        if price.price_id not in on_sale:
+            price.active = False
+    session.flush()
 
 
 def store_price(session: Session, price: CatalogPrice) -> None:

@@ -6,7 +6,7 @@ All amounts are minor units of `currency`, all times aware UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -41,13 +41,20 @@ class CustomerFacts:
 
 @dataclass(frozen=True, slots=True)
 class ItemFacts:
-    """One item of a subscription and its current period."""
+    """One item of a subscription, its current period, and what its price tells of itself.
+
+    `interval` is Stripe's word ("month"), of which one period has `interval_count`.
+    """
 
     price_id: str
     interval: str
     is_metered: bool
     period_start: datetime
     period_end: datetime
+    interval_count: int = 1
+    product_id: str | None = None
+    lookup_key: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

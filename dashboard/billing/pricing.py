@@ -9,27 +9,43 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.catalog import Tier
 from dashboard.billing.plans import PLANS
-from dashboard.models import CatalogPrice
+from dashboard.models import CatalogPrice, Subscription
 
 Tiers = Sequence[Mapping[str, Any]]
 
 
-def tiers_of_plan(session: Session, plan: str) -> dict[str, Tiers]:
-    """The tiers of each metered usage type of a plan: as Stripe has them, else as the plan defines them."""
-    rows = session.scalars(
-        select(CatalogPrice).where(CatalogPrice.plan == plan, CatalogPrice.active, CatalogPrice.usage_type.is_not(None))
-    )
-    found: dict[str, Tiers] = {price.usage_type: price.tiers or [] for price in rows if price.usage_type}
-    if found or plan not in PLANS:
-        return found
-    return {
-        usage_type: [
-            {"up_to": included, "unit_amount_decimal": "0"},
-            {"up_to": None, "unit_amount_decimal": str(rate)},
-        ]
-        for usage_type, (included, rate) in PLANS[plan].allowances.items()
-    }
+def metered_prices(
+    session: Session, tenant_id: int, plan: str | None, subscription_id: str | None
+) -> dict[str, CatalogPrice]:
+    """The metered prices by usage type: those of the subscription itself, else those on sale with the plan.
+
+    A subscription keeps its prices when the catalogue changes. Plan None is none of ours. A stretch from before the
+    subscription changed its plan has the prices on sale with the plan it had.
+    """
+    subscription = session.get(Subscription, (tenant_id, subscription_id)) if subscription_id else None
+    own = subscription.price_ids if subscription else []
+    metered = select(CatalogPrice).where(CatalogPrice.usage_type.is_not(None))
+    rows = session.scalars(metered.where(CatalogPrice.price_id.in_(own))).all() if own else []
+    if plan is not None and all(price.plan != plan for price in rows):
+        rows = session.scalars(metered.where(CatalogPrice.plan == plan, CatalogPrice.active)).all()
+    return {price.usage_type or "": price for price in rows}
+
+
+def tiers_of_period(
+    session: Session, tenant_id: int, plan: str | None, subscription_id: str | None
+) -> dict[str, Tiers]:
+    """The tiers of each metered usage type: as Stripe has them, else as the catalogue defines them for the plan."""
+    rows = metered_prices(session, tenant_id, plan, subscription_id)
+    if rows or plan is None or plan not in PLANS:
+        return {name: price.tiers or [] for name, price in rows.items()}
+    return {usage_type: tiers_as_json(tiers) for usage_type, tiers in PLANS[plan].tiers.items()}
+
+
+def tiers_as_json(tiers: Sequence[Tier]) -> list[dict[str, Any]]:
+    """Tiers of the catalogue as the table of prices holds them."""
+    return [{"up_to": tier.up_to, "unit_amount_decimal": format(tier.rate, "f")} for tier in tiers]
 
 
 def cost_of(tiers: Tiers, quantity: int) -> int:
@@ -47,9 +63,3 @@ def cost_of(tiers: Tiers, quantity: int) -> int:
 def cost_of_all(tiers: Mapping[str, Tiers], totals: Mapping[str, int]) -> int:
     """What the totals of a period cost, over all types that have a price."""
     return sum(cost_of(tiers[usage_type], total) for usage_type, total in totals.items() if usage_type in tiers)
-
-
-def included_in(tiers: Tiers) -> int:
-    """Units of the first tier when it is free, else 0."""
-    first = tiers[0] if tiers else {}
-    return int(first.get("up_to") or 0) if Decimal(first.get("unit_amount_decimal") or 0) == 0 else 0

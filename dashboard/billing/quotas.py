@@ -16,8 +16,8 @@ from dashboard.billing.buckets import LEVEL
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.limits import find_budget
 from dashboard.billing.periods import month_start, next_month
-from dashboard.billing.plans import FREE
-from dashboard.billing.pricing import cost_of_all, tiers_of_plan
+from dashboard.billing.plans import free_plan
+from dashboard.billing.pricing import cost_of_all, tiers_of_period
 from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
 from dashboard.database import lock_object
 from dashboard.models import BillingPeriod, UsageCap, UsageEvent, UsageReservation
@@ -69,7 +69,9 @@ class CapReached(Exception):
 class _Span:
     start: datetime
     stop: datetime
+    # Free's without a subscription; None on a plan that is none of ours, which has no cap of its own.
     plan: str | None
+    subscription_id: str | None
 
 
 def reserve(
@@ -111,7 +113,7 @@ def reserve(
     if cap is not None and used + reserved + quantity > cap:
         raise CapReached(usage_type, reason, limit=cap, used=used, reserved=reserved, asked=quantity)
     if budget is not None:
-        _weigh_budget(session, span, budget.amount, taken, usage_type, quantity)
+        _weigh_budget(session, tenant_id, span, budget.amount, taken, usage_type, quantity)
     _clear_expired(session, tenant_id, now)
     session.add(
         UsageReservation(
@@ -136,6 +138,11 @@ def release(session: Session, tenant_id: int, key: str) -> bool:
     return found.first() is not None
 
 
+def find_reservation(session: Session, tenant_id: int, key: str) -> UsageReservation | None:
+    """The reservation under this key, if one is held."""
+    return session.get(UsageReservation, (tenant_id, key), populate_existing=True)
+
+
 def settle(session: Session, tenant_id: int, key: str) -> None:
     """End a reservation in the transaction that records its usage, where that has another key."""
     release(session, tenant_id, key)
@@ -149,14 +156,15 @@ def _span(session: Session, tenant_id: int, now: datetime) -> _Span:
         )
     ).first()
     if period is not None:
-        return _Span(period.starts_at, period.ends_at, period.plan)
+        return _Span(period.starts_at, period.ends_at, period.plan, period.subscription_id)
     last_end = session.scalars(
         select(BillingPeriod.ends_at)
         .where(BillingPeriod.tenant_id == tenant_id, BillingPeriod.ends_at <= now)
         .order_by(BillingPeriod.ends_at.desc())
         .limit(1)
     ).first()
-    return _Span(max(month_start(now), last_end or month_start(now)), next_month(now), None)
+    start = max(month_start(now), last_end or month_start(now))
+    return _Span(start, next_month(now), free_plan().key, None)
 
 
 def _cap(session: Session, tenant_id: int, usage_type: str, span: _Span) -> tuple[int | None, str]:
@@ -164,7 +172,7 @@ def _cap(session: Session, tenant_id: int, usage_type: str, span: _Span) -> tupl
     own = session.scalar(
         select(UsageCap.quantity).where(UsageCap.tenant_id == tenant_id, UsageCap.usage_type == usage_type)
     )
-    included = FREE.allowances[usage_type][0] if span.plan is None and usage_type in FREE.allowances else None
+    included = free_plan().included(usage_type) if span.plan == free_plan().key else None
     if included is not None and (own is None or included < own):
         return included, "plan"
     return own, "cap"
@@ -181,13 +189,14 @@ def _is_held(session: Session, tenant_id: int, key: str, now: datetime) -> bool:
 
 def _weigh_budget(
     session: Session,
+    tenant_id: int,
     span: _Span,
     amount: int,
     taken: dict[str, tuple[int, int]],
     usage_type: str,
     quantity: int,
 ) -> None:
-    tiers = tiers_of_plan(session, span.plan or FREE.key)
+    tiers = tiers_of_period(session, tenant_id, span.plan, span.subscription_id)
     used = cost_of_all(tiers, {name: used for name, (used, _) in taken.items()})
     before = {name: used + reserved for name, (used, reserved) in taken.items()}
     held = cost_of_all(tiers, before)

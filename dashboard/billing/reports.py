@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotFound
 from dashboard.billing.periods import Period, list_periods
-from dashboard.billing.plans import CURRENCY, PLANS
+from dashboard.billing.plans import catalog, free_plan, plan_name
+from dashboard.billing.pricing import cost_of, metered_prices
 from dashboard.billing.totals import last_recorded_at, totals_between, totals_by_day
-from dashboard.billing.usage_types import FAMILIES, METERED, USAGE_TYPES, Family, UsageType
-from dashboard.models import CatalogPrice, Tenant
+from dashboard.billing.usage_types import FAMILIES, USAGE_TYPES, Family, UsageType
+from dashboard.models import Tenant
 
 HEADLINE = ("SMS_SENT", "AI_MESSAGE_GENERATED", "CALL_DURATION_SECONDS", "STORAGE_USED_MB")
 
@@ -105,15 +105,20 @@ def report_usage(
         days=days,
         total=sum(totals.get(kind.name, 0) for kind in kinds),
         is_level=any(kind.is_level for kind in kinds),
-        allowances=list_allowances(session, period, totals, previous),
+        allowances=list_allowances(session, tenant.id, period, totals, previous),
         type_totals=tuple(
             TypeTotal(kind, totals.get(kind.name, 0), previous.get(kind.name, 0) if previous is not None else None)
             for kind in USAGE_TYPES.values()
         ),
         updated_at=last_recorded_at(session, tenant.id, period.starts_at.replace(minute=0, second=0)),
-        plan_label=PLANS[period.plan].name if period.plan in PLANS else "Free",
-        currency=CURRENCY,
+        plan_label=label_plan(period.priced_as),
+        currency=catalog().currency,
     )
+
+
+def label_plan(key: str | None) -> str:
+    """ "Starter plan", and "Other plan" for one that is none of ours."""
+    return f"{plan_name(key)} plan" if key else plan_name(key)
 
 
 def _choose_period(periods: Sequence[Period], key: str | None) -> Period:
@@ -160,26 +165,23 @@ def _days(
 
 
 def list_allowances(
-    session: Session, period: Period, totals: dict[str, int], previous: dict[str, int] | None
+    session: Session, tenant_id: int, period: Period, totals: dict[str, int], previous: dict[str, int] | None
 ) -> tuple[Allowance, ...]:
-    """The headline meters; a period without a subscription is on Free, which stops rather than bills."""
-    prices = {
-        price.usage_type: price
-        for price in session.scalars(
-            select(CatalogPrice).where(
-                CatalogPrice.plan == (period.plan or "free"), CatalogPrice.active, CatalogPrice.interval == "monthly"
-            )
-        )
-    }
-    order = [USAGE_TYPES[name] for name in HEADLINE] + [kind for kind in METERED if kind.name not in HEADLINE]
+    """The headline meters; a period without a subscription is on Free, which stops rather than bills.
+
+    A metered price that we do not know includes nothing that we know of: nothing is over.
+    """
+    prices = metered_prices(session, tenant_id, period.priced_as, period.subscription_id)
+    order = [USAGE_TYPES[name] for name in HEADLINE] + [kind for kind in catalog().metered if kind.name not in HEADLINE]
     answer = []
     for kind in order:
         price = prices.get(kind.name)
         used = totals.get(kind.name, 0)
         included = price.included if price else None
         over = max(used - included, 0) if included is not None else 0
-        rate = price.overage_rate if price and period.plan not in {None, "free"} else None
-        cost = int((over * rate).quantize(Decimal(1), ROUND_HALF_UP)) if rate else 0
+        is_billed = price is not None and period.priced_as != free_plan().key
+        rate = price.overage_rate if price and is_billed else None
+        cost = cost_of(price.tiers or [], used) if price and is_billed else 0
         earlier = previous.get(kind.name, 0) if previous is not None else None
-        answer.append(Allowance(kind, used, included, over, rate, CURRENCY, cost, earlier))
+        answer.append(Allowance(kind, used, included, over, rate, catalog().currency, cost, earlier))
     return tuple(answer)

@@ -6,7 +6,7 @@ Stripe's Checkout cannot sell prices of different intervals together (docs: "Mix
 from __future__ import annotations
 
 from dashboard.billing.billing_desk import Desk, take_in_by_id
-from dashboard.billing.plans import CURRENCY
+from dashboard.billing.plans import catalog
 from dashboard.billing.ports_subscriptions import NewCheckout, SetupFacts
 from dashboard.models import CheckoutSession
 
@@ -45,7 +45,7 @@ def _wanted(desk: Desk, known: CheckoutSession, customer_id: str) -> NewCheckout
         mode=known.mode,
         price_ids=tuple(known.price_ids),
         trial_days=known.trial_days,
-        currency=CURRENCY,
+        currency=catalog().currency,
         success_url="",
         cancel_url="",
     )

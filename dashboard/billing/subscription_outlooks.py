@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from dashboard.billing.customers import tenant_of_customer
-from dashboard.billing.plans import PricePins, plan_of_prices
+from dashboard.billing.plan_mapping import plan_of_prices
+from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.billing.ports_subscriptions import LiveSubscription, ScheduledChange
 from dashboard.billing.subscriptions import sync_subscription
@@ -43,7 +44,7 @@ def _outlook(
     session: Session, pins: PricePins, tenant_id: int, live: LiveSubscription, scheduled: ScheduledChange | None
 ) -> SubscriptionOutlook:
     licensed = [item.period_end for item in live.items if not item.is_metered]
-    to_come = plan_of_prices(session, list(scheduled.price_ids), pins) if scheduled else None
+    to_come = plan_of_prices(session, scheduled.price_ids, pins) if scheduled else None
     return SubscriptionOutlook(
         tenant_id=tenant_id,
         subscription_id=live.id,

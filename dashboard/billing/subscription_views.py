@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.billing_desk import current_subscription
-from dashboard.billing.plans import PLANS
+from dashboard.billing.plans import plan_name
 from dashboard.billing.subscriptions import LIVE, live_subscriptions
 from dashboard.models import Invoice, Subscription, SubscriptionOutlook
 
@@ -60,18 +60,13 @@ class SubscriptionView:
 
     @property
     def plan_name(self) -> str:
-        """The plan's name; "Other" for prices that are not ours."""
-        return name_of(self.plan_key)
+        """The plan's name for people."""
+        return plan_name(self.plan_key)
 
     @property
     def is_live(self) -> bool:
         """Whether it gives the tenant its plan."""
         return self.status in LIVE
-
-
-def name_of(plan: str | None) -> str:
-    """The name of a plan by its key; "Other" for one that is not ours."""
-    return PLANS[plan].name if plan in PLANS else "Other"
 
 
 def view_subscription(session: Session, tenant_id: int) -> SubscriptionView | None:

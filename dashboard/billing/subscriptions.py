@@ -8,9 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.announcements import announce_subscription, state_of_subscription
+from dashboard.billing.catalog import PlanDefinition
 from dashboard.billing.customers import hold_mirror
 from dashboard.billing.period_segments import learn_stretches
-from dashboard.billing.plans import FREE, PLANS, PlanDefinition, PricePins, plan_of_prices
+from dashboard.billing.plan_mapping import base_price_ids, plan_of_items
+from dashboard.billing.plans import PLANS, PricePins, free_plan
 from dashboard.billing.ports import SubscriptionFacts
 from dashboard.models import Subscription
 
@@ -26,7 +28,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
     tenant = hold_mirror(session, facts.customer_id)
     if tenant is None:
         return False
-    bought = plan_of_prices(session, [item.price_id for item in facts.items], pins)
+    bought = plan_of_items(session, facts.items, pins)
     span = _metered_span(facts)
     before = state_of_subscription(session.get(Subscription, (tenant.id, facts.id), populate_existing=True))
     subscription = session.merge(
@@ -34,9 +36,11 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
             tenant_id=tenant.id,
             id=facts.id,
             status=facts.status,
-            plan=bought[0] if bought else None,
-            interval=bought[1] if bought else None,
-            price_id=bought[2] if bought else None,
+            plan=bought.plan if bought else None,
+            interval=bought.interval if bought else None,
+            price_id=bought.price_id if bought else None,
+            price_ids=[item.price_id for item in facts.items],
+            unknown_price_ids=[] if bought else base_price_ids(facts.items),
             current_period_start=span[0] if span else None,
             current_period_end=span[1] if span else None,
             cancel_at=facts.cancel_at,
@@ -56,7 +60,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
             starts_at=start,
             ends_at=end,
             subscription_id=facts.id,
-            plan=bought[0] if bought else None,
+            plan=bought.plan if bought else None,
         )
     announce_subscription(session, subscription, before, now)
     return True
@@ -88,7 +92,7 @@ def live_subscriptions(session: Session, tenant_id: int) -> list[Subscription]:
     )
 
 
-def plan_of_tenant(session: Session, tenant_id: int) -> PlanDefinition:
-    """The plan the tenant is on."""
+def plan_of_tenant(session: Session, tenant_id: int) -> PlanDefinition | None:
+    """The plan the tenant is on; None where it has a subscription at a price that means no plan of the catalogue."""
     live = live_subscription(session, tenant_id)
-    return PLANS.get(live.plan or "", FREE) if live else FREE
+    return PLANS.get(live.plan or "") if live else free_plan()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select, text
+from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.periods import Period, list_periods
+from dashboard.billing.plans import catalog
+from dashboard.billing.pricing import metered_prices
 from dashboard.billing.totals import totals_between
-from dashboard.billing.usage_types import METERED, USAGE_TYPES
-from dashboard.models import CatalogPrice, Tenant, UsageAlertLook
+from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.models import Tenant, UsageAlertLook
 
 PERCENTS = (80, 100)
 # A transaction may commit after a look that began later: so each look goes back a little.
@@ -56,8 +58,9 @@ def announce_thresholds(session: Session, tenant_id: int, now: datetime) -> int:
 
 
 def _announce_period(session: Session, tenant_id: int, period: Period, now: datetime) -> int:
-    included = _included(session, period.plan or "free")
-    names = [kind.name for kind in METERED if included.get(kind.name)]
+    prices = metered_prices(session, tenant_id, period.priced_as, period.subscription_id)
+    included = {name: price.included for name, price in prices.items()}
+    names = [kind.name for kind in catalog().metered if included.get(kind.name)]
     used = totals_between(session, tenant_id, names, period.starts_at, period.ends_at) if names else {}
     told = 0
     for name, quantity in sorted(used.items()):
@@ -84,22 +87,10 @@ def _announce(
         "percent": percent,
         "included": included,
         "used": used,
-        "plan": period.plan or "free",
+        "plan": period.priced_as,
         "period_start": period.starts_at.isoformat(),
         "period_end": period.ends_at.isoformat(),
     }
     # With the amount in the key, a plan that includes more is a new limit to hear of.
     key = f"usage.threshold_reached:{period.starts_at.isoformat()}:{usage_type}:{included}:{percent}"
     return announce(session, tenant_id, "usage.threshold_reached", data, key=key, now=now)
-
-
-def _included(session: Session, plan: str) -> dict[str, int]:
-    prices = session.scalars(
-        select(CatalogPrice).where(
-            CatalogPrice.plan == plan,
-            CatalogPrice.active,
-            CatalogPrice.interval == "monthly",
-            CatalogPrice.usage_type.is_not(None),
-        )
-    )
-    return {price.usage_type or "": price.included for price in prices}

@@ -37,6 +37,9 @@ FIELDS = frozenset(
         "corrects_id",
     }
 )
+# The keys of what Countinghouse records by itself; a service that used one would keep that from being counted.
+OUR_PREFIXES = ("sms:", "call:", "text:", "webhook:", "storage:", "api:", "reversal:")
+_OURS = f"must not begin with {', '.join(OUR_PREFIXES)}: such keys are Countinghouse's own"
 _encode_sorted = partial(msgspec.json.encode, order="deterministic")
 
 
@@ -59,13 +62,16 @@ class UsageInput(msgspec.Struct, frozen=True, gc=False):
 
 
 def parse_usages(raws: Sequence[object], now: datetime) -> list[UsageInput | InvalidInput]:
-    """Check each event of a batch: the checked event, or what is wrong with it, in the same order."""
+    """Check each event that a service sent: the checked event, or what is wrong with it, in the same order."""
     parsed: list[UsageInput | InvalidInput] = []
     for raw in raws:
         try:
-            parsed.append(parse_usage(raw, now))
+            event = parse_usage(raw, now)
         except InvalidInput as problem:
             parsed.append(problem)
+            continue
+        is_ours = event.idempotency_key.startswith(OUR_PREFIXES)
+        parsed.append(InvalidInput("idempotency_key", _OURS) if is_ours else event)
     return parsed
 
 

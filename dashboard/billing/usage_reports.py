@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.late_usage import Late, late_by_slot, late_by_type
-from dashboard.billing.plans import CURRENCY
+from dashboard.billing.plans import catalog
 from dashboard.billing.range_totals import Total, totals_by_slot, totals_by_type
 from dashboard.billing.ranges import Range
 from dashboard.billing.reports import Allowance, list_allowances
@@ -67,7 +67,7 @@ def summarise_usage(session: Session, tenant_id: int, span: Range) -> UsageSumma
     allowances: dict[str, Allowance] = {}
     if span.period is not None:
         used = {name: total.quantity for name, total in totals.items()}
-        rows = list_allowances(session, span.period, used, None)
+        rows = list_allowances(session, tenant_id, span.period, used, None)
         allowances = {row.usage_type.name: row for row in rows}
     return UsageSummary(
         span=span,
@@ -75,7 +75,7 @@ def summarise_usage(session: Session, tenant_id: int, span: Range) -> UsageSumma
             TypeSummary(kind, totals.get(name, Total()), late.get(name, Late()), allowances.get(name))
             for name, kind in USAGE_TYPES.items()
         ),
-        currency=CURRENCY,
+        currency=catalog().currency,
         estimated_cost=sum(row.estimated_cost for row in allowances.values()) if span.period else None,
     )
 

@@ -1,4 +1,4 @@
-"""The 16 usage types: label, unit, how quantities add up, and which Stripe meter counts them."""
+"""The 16 usage types: label, unit and how quantities add up. Which of them are billed, the catalogue says."""
 
 from __future__ import annotations
 
@@ -15,61 +15,34 @@ class Aggregation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UsageType:
-    """One kind of billable action. `meter` is the event name of its Stripe meter, None when it is not billed.
-
-    `meter_setting` is the environment variable that holds the meter's id.
-    """
+    """One kind of billable action. `setting` is the last part of the environment variable that pins its meter's id."""
 
     name: str
     label: str
     unit: str
     units_label: str
     aggregation: Aggregation = Aggregation.SUM
-    meter: str | None = None
-    meter_setting: str | None = None
+    setting: str | None = None
 
     @property
     def is_level(self) -> bool:
         """Whether the latest reading counts instead of the sum."""
         return self.aggregation is Aggregation.LEVEL
 
+    @property
+    def meter_setting(self) -> str:
+        """The environment variable that holds the id of its Stripe meter."""
+        return f"STRIPE_METER_{self.setting or self.name}"
+
 
 _ALL = (
-    UsageType("SMS_SENT", "SMS sent", "segment", "segments", meter="sms_sent", meter_setting="STRIPE_METER_SMS_SENT"),
-    UsageType(
-        "SMS_RECEIVED",
-        "SMS received",
-        "segment",
-        "segments",
-        meter="sms_received",
-        meter_setting="STRIPE_METER_SMS_RECEIVED",
-    ),
+    UsageType("SMS_SENT", "SMS sent", "segment", "segments"),
+    UsageType("SMS_RECEIVED", "SMS received", "segment", "segments"),
     UsageType("CALL_MADE", "Calls made", "call", "calls"),
     UsageType("CALL_RECEIVED", "Calls received", "call", "calls"),
-    UsageType(
-        "CALL_DURATION_SECONDS",
-        "Call time",
-        "second",
-        "seconds",
-        meter="call_duration_seconds",
-        meter_setting="STRIPE_METER_CALL_DURATION",
-    ),
-    UsageType(
-        "AI_MESSAGE_GENERATED",
-        "AI messages",
-        "message",
-        "messages",
-        meter="ai_message_generated",
-        meter_setting="STRIPE_METER_AI_MESSAGE",
-    ),
-    UsageType(
-        "AI_VOICE_GENERATED",
-        "AI voice clips",
-        "clip",
-        "clips",
-        meter="ai_voice_generated",
-        meter_setting="STRIPE_METER_AI_VOICE",
-    ),
+    UsageType("CALL_DURATION_SECONDS", "Call time", "second", "seconds", setting="CALL_DURATION"),
+    UsageType("AI_MESSAGE_GENERATED", "AI messages", "message", "messages", setting="AI_MESSAGE"),
+    UsageType("AI_VOICE_GENERATED", "AI voice clips", "clip", "clips", setting="AI_VOICE"),
     UsageType("AI_TEMPLATE_CREATED", "AI templates", "template", "templates"),
     UsageType("CONTENT_AI_GENERATED", "AI content", "item", "items"),
     UsageType("CAMPAIGN_LAUNCHED", "Campaigns launched", "campaign", "campaigns"),
@@ -77,20 +50,11 @@ _ALL = (
     UsageType("CONTACT_CREATED", "Contacts created", "contact", "contacts"),
     UsageType("TEMPLATE_CREATED", "Templates created", "template", "templates"),
     UsageType("WEBHOOK_TRIGGERED", "Webhooks triggered", "webhook", "webhooks"),
-    UsageType(
-        "STORAGE_USED_MB",
-        "Storage used",
-        "MB",
-        "MB",
-        aggregation=Aggregation.LEVEL,
-        meter="storage_used_mb",
-        meter_setting="STRIPE_METER_STORAGE",
-    ),
+    UsageType("STORAGE_USED_MB", "Storage used", "MB", "MB", aggregation=Aggregation.LEVEL, setting="STORAGE"),
     UsageType("API_REQUEST", "API requests", "request", "requests"),
 )
 
 USAGE_TYPES: dict[str, UsageType] = {kind.name: kind for kind in _ALL}
-METERED: tuple[UsageType, ...] = tuple(kind for kind in _ALL if kind.meter)
 LEVELS: tuple[str, ...] = tuple(kind.name for kind in _ALL if kind.is_level)
 
 

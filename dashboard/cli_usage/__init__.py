@@ -54,7 +54,9 @@ def import_usage(
             run = import_source(source, options)
     except (InvalidInput, NotFound) as error:
         raise click.UsageError(str(error)) from error
-    except (ImportTaken, OperationalError, OSError) as error:
+    except OperationalError as error:  # its own text would show the batch
+        raise Stopped(f"the database: {error.orig}\nThe same command goes on where this one stopped.") from error
+    except (ImportTaken, OSError) as error:
         raise Stopped(f"{error}\nThe same command goes on where this one stopped.") from error
     except KeyboardInterrupt as error:
         raise Stopped("stopped at once; the same command goes on after the last whole batch") from error

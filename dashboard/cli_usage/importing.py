@@ -50,12 +50,12 @@ def import_source(source: Source, options: Options) -> ImportRun:
     """
     rows = READERS[options.file_format](source.stream)
     with ExitStack() as exits:
-        report = exits.enter_context(RefusalReport(options.report))
+        report = exits.enter_context(closing(RefusalReport(options.report)))
         run = _begin(source, options, report)
         checker = exits.enter_context(closing(Checker(options.tenant_id)))
         interrupted = exits.enter_context(interruption())
         show = exits.enter_context(show_progress(source, run))
-        let_go = exits.enter_context(_short_memory())
+        let_go = exits.enter_context(_bounded_memory())
         for batch in in_batches(_not_done(rows, run, checker), options.batch_size):
             run = _do_batch(batch, run, checker, report, options)
             show(run)
@@ -71,7 +71,7 @@ def import_source(source: Source, options: Options) -> ImportRun:
 
 
 @contextmanager
-def _short_memory() -> Iterator[Callable[[], object]]:
+def _bounded_memory() -> Iterator[Callable[[], object]]:
     """Let go of a batch for certain: its texts hang in reference cycles of its session, which are rarely looked for.
 
     What was there before is left out of the search, so that it takes next to no time.

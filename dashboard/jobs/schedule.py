@@ -8,6 +8,7 @@ from dashboard.billing import sync_runs, webhook_inbox
 from dashboard.jobs.api_requests import record_spooled_requests
 from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
+from dashboard.jobs.prices import settle_prices
 from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
 from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
 from dashboard.jobs.telephony import settle_telephony
@@ -38,6 +39,7 @@ def sweep() -> None:
     enqueue_due_webhooks()
     enqueue_storage_reading()
     record_spooled_requests()
+    settle_prices()
 
 
 def sync_hourly() -> None:

@@ -2,7 +2,7 @@
 
 from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
 from dashboard.models.call import Call, Direction
-from dashboard.models.catalog import CatalogMeter, CatalogPrice
+from dashboard.models.catalog import CatalogMeter, CatalogPrice, PriceMapping
 from dashboard.models.checkout import BillingRequest, CheckoutSession, CheckoutState, SubscriptionOutlook
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
@@ -42,6 +42,7 @@ __all__ = [
     "MeterEventState",
     "OutgoingState",
     "PhoneNumber",
+    "PriceMapping",
     "Role",
     "StorageReading",
     "StripeEvent",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,18 @@ class CatalogMeter(Base):
     usage_type: Mapped[str] = mapped_column(primary_key=True)
     meter_id: Mapped[str]
     event_name: Mapped[str]
+
+
+class PriceMapping(Base):
+    """What staff said a price means that the catalogue does not know: the base fee of a plan."""
+
+    __tablename__ = "price_mappings"
+
+    price_id: Mapped[str] = mapped_column(primary_key=True)
+    plan: Mapped[str]
+    interval: Mapped[str]
+    mapped_by: Mapped[str]
+    mapped_at: Mapped[datetime]
 
 
 class CatalogPrice(Base):
@@ -60,5 +73,6 @@ class CatalogPrice(Base):
 
     @property
     def overage_rate(self) -> Decimal | None:
-        """Minor units for one unit beyond what is included."""
-        return Decimal(self.tiers[-1]["unit_amount_decimal"]) if self.tiers else None
+        """Minor units for the first unit beyond what is included."""
+        beyond = [tier for tier in self.tiers or [] if tier.get("up_to") is None or tier["up_to"] > self.included]
+        return Decimal(beyond[0]["unit_amount_decimal"]) if beyond else None

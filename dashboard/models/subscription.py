@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dashboard.database import Base
 
 
 class Subscription(Base):
-    """A Stripe subscription as it was fetched last. `plan` follows from its base price."""
+    """A Stripe subscription as it was fetched last. `plan` follows from its base price.
+
+    `plan` is None where no price of it means a plan of ours; `unknown_price_ids` then names those that could.
+    """
 
     __tablename__ = "subscriptions"
+    __table_args__ = (
+        Index("ix_subscriptions_unknown_prices", "tenant_id", postgresql_where=text("unknown_price_ids <> '{}'")),
+    )
 
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -27,6 +33,8 @@ class Subscription(Base):
     ended_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     synced_at: Mapped[datetime]
+    price_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    unknown_price_ids: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
 
 
 class BillingPeriod(Base):

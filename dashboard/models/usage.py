@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
+    Computed,
     ForeignKey,
     ForeignKeyConstraint,
     Identity,
@@ -71,7 +72,7 @@ class UsageRollup(Base):
 
     A bucket is an hour, cut where a billing period begins or ends inside it, so a bucket belongs to one period.
     For a level (`STORAGE_USED_MB`) `quantity` is the latest reading and `last_at` its time.
-    `claimed` is what has been claimed for Stripe so far, in `claim_sequence` steps.
+    `claimed` is what has been claimed for Stripe so far, in `claim_sequence` steps; `is_due` while more is owed.
     """
 
     __tablename__ = "usage_rollups"
@@ -85,6 +86,7 @@ class UsageRollup(Base):
     recorded_at: Mapped[datetime]
     claimed: Mapped[int] = mapped_column(server_default=text("0"))
     claim_sequence: Mapped[int] = mapped_column(server_default=text("0"))
+    is_due: Mapped[bool] = mapped_column(Computed("quantity <> claimed OR claim_sequence = 0", persisted=True))
 
 
 # Finds what is owed to Stripe without reading history. Only metered types count (see usage_types.py).
@@ -92,7 +94,7 @@ Index(
     "ix_usage_rollups_due",
     UsageRollup.tenant_id,
     UsageRollup.bucket_start,
-    postgresql_where=text("quantity <> claimed OR claim_sequence = 0"),
+    postgresql_where=text("is_due"),
 )
 
 # Finds usage that came late without reading the rest: what is recorded within the hour is not in it.

@@ -21,6 +21,26 @@ def upgrade() -> None:
     # key keeps the tenant as well, once for each bucket instead of once for each row.
     op.drop_constraint(op.f("fk_billing_usage_tenant_id"), "billing_usage", type_="foreignkey")
 
+    # An index whose condition names the quantity makes every addition write to the indexes; a flag that stays as it is
+    # does not, and room on the page lets the row be replaced in place (a heap-only tuple).
+    op.add_column(
+        "usage_rollups",
+        sa.Column(
+            "is_due",
+            sa.Boolean(),
+            sa.Computed("quantity <> claimed OR claim_sequence = 0", persisted=True),
+            nullable=False,
+        ),
+    )
+    op.execute("ALTER TABLE usage_rollups SET (fillfactor = 70)")
+    op.drop_index("ix_usage_rollups_due", table_name="usage_rollups")
+    op.create_index(
+        "ix_usage_rollups_due",
+        "usage_rollups",
+        ["tenant_id", "bucket_start"],
+        postgresql_where=sa.text("is_due"),
+    )
+
     op.create_table(
         "usage_caps",
         sa.Column("tenant_id", sa.BigInteger(), nullable=False),
@@ -70,4 +90,13 @@ def downgrade() -> None:
     op.create_foreign_key(
         op.f("fk_billing_usage_tenant_id"), "billing_usage", "tenants", ["tenant_id"], ["id"], ondelete="RESTRICT"
     )
+    op.drop_index("ix_usage_rollups_due", table_name="usage_rollups")
+    op.drop_column("usage_rollups", "is_due")
+    op.create_index(
+        "ix_usage_rollups_due",
+        "usage_rollups",
+        ["tenant_id", "bucket_start"],
+        postgresql_where=sa.text("quantity <> claimed OR claim_sequence = 0"),
+    )
+    op.execute("ALTER TABLE usage_rollups RESET (fillfactor)")
     op.drop_index("ux_billing_usage_corrects", table_name="billing_usage")

@@ -16,6 +16,7 @@ from sandbox.limits import Limits, too_many
 from sandbox.shapes import first_lines
 from sandbox.store import Thing, new_id
 from sandbox.stripe import (  # noqa: F401 (each adds its calls)
+    alerts,
     authentication,
     catalog,
     checkout,
@@ -26,6 +27,7 @@ from sandbox.stripe import (  # noqa: F401 (each adds its calls)
     discounts,
     disputes,
     endpoints,
+    entitlements,
     events,
     intents,
     invoice_items,
@@ -53,7 +55,9 @@ METER_EVENTS = "/v1/billing/meter_events"
 STREAM = "/v2/billing/meter_event_stream"
 # Version 1 remembers an idempotency key for a day.
 KEY_SECONDS = 86_400
-HELD_BACK = {"Stripe-Should-Retry": "true"}
+LIMITED = {"Stripe-Rate-Limited-Reason": "global-rate"}
+# Stripe advises a retry where a lock was held; the SDK follows.
+LOCKED = {"Stripe-Should-Retry": "true"}
 
 
 def register(app: Flask, world: World, faults: Faults, transcript: Transcript) -> None:
@@ -89,15 +93,15 @@ def _limited(
     headers = {"Request-Id": new_id("req", 14)}
     refusal = limits.refusal(mode, request.path)
     if refusal:
-        return 429, refusal[0], {**headers, **HELD_BACK, "Stripe-Rate-Limited-Reason": refusal[1]}
+        return 429, refusal, {**headers, **LIMITED}
     owner = _owner(raw) if mode and request.path == METER_EVENTS else None
     if owner and not limits.enter(owner):
         message = "This object cannot be accessed right now because another API request is currently accessing it."
-        return 429, too_many("lock_timeout", message), {**headers, **HELD_BACK}
+        return 429, too_many("lock_timeout", message), {**headers, **LOCKED}
     try:
         instead = early()
         if instead is not None:
-            return *instead, headers
+            return *instead, {**headers, **(LIMITED if instead[0] == 429 else {})}
         status, answer, replayed = _perform(world, raw, headers["Request-Id"])
     finally:
         if owner:
@@ -107,8 +111,12 @@ def _limited(
 
 def _owner(raw: str) -> str:
     """Whose meter a meter event writes."""
-    values = decode(raw)
-    return f"{values.get('event_name')} {(values.get('payload') or {}).get('stripe_customer_id')}"
+    try:
+        values = decode(raw)
+    except StripeFault:
+        return ""
+    payload = values.get("payload")
+    return f"{values.get('event_name')} {payload.get('stripe_customer_id') if isinstance(payload, dict) else payload}"
 
 
 def _perform(world: World, raw: str, request_id: str) -> tuple[int, Thing, bool]:

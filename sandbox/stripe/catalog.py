@@ -27,9 +27,10 @@ def create_product(world: World, params: Params) -> Thing:
             "description": params.take("description"),
             "images": [],
             "livemode": False,
-            "marketing_features": [],
+            "marketing_features": params.take("marketing_features") or [],
             "metadata": params.metadata(),
             "name": params.need("name"),
+            "tax_code": params.take("tax_code"),
             "type": "service",
             "unit_label": params.take("unit_label"),
             "updated": now,
@@ -49,8 +50,12 @@ def update_product(world: World, params: Params, product: str) -> Thing:
     """Change a product."""
     thing = world.need("product", product)
     changes: dict[str, Any] = {
-        name: params.take(name) or None for name in ("name", "description", "unit_label") if name in params.values
+        name: params.take(name) or None
+        for name in ("name", "description", "tax_code", "unit_label")
+        if name in params.values
     }
+    if "marketing_features" in params.values:
+        changes["marketing_features"] = params.take("marketing_features") or []
     if "active" in params.values:
         changes["active"] = params.flag("active")
     changes["metadata"] = params.metadata(thing["metadata"])

@@ -41,6 +41,8 @@ def create(world: World, params: Params) -> Thing:
         raise StripeFault("expires_at must be from 30 minutes to 24 hours from now.", param="expires_at")
     items = _line_items(world, params.need("line_items")) if mode == "subscription" else []
     plan = _read_plan(world, params, mode)
+    if customer:
+        _check_updates(world, customer, plan, params)
     session_id = new_id("cs_test", 58)
     totals = _amounts(world, customer, items, plan) if items else _nothing(params)
     intent = None
@@ -122,6 +124,17 @@ def _read_plan(world: World, params: Params, mode: str) -> Thing:
         "keeps_address": update.get("address") == "auto",
         "keeps_name": update.get("name") == "auto",
     }
+
+
+def _check_updates(world: World, customer: str, plan: Thing, params: Params) -> None:
+    """What the page collects from a known customer must be allowed to change that customer."""
+    known = (world.need("customer", customer)["address"] or {}).get("country")
+    if plan["automatic_tax"] and not known and not plan["keeps_address"]:
+        message = "Automatic tax requires a valid address on the Customer, or customer_update[address] set to auto."
+        raise StripeFault(message, param="customer_update[address]", code="customer_tax_location_invalid")
+    if (params.take("tax_id_collection") or {}).get("enabled") == "true" and not plan["keeps_name"]:
+        message = "Tax ID collection for an existing customer requires customer_update[name] set to auto."
+        raise StripeFault(message, param="customer_update[name]")
 
 
 def terms_of(world: World, plan: Thing, **more: Any) -> Terms:

@@ -8,7 +8,7 @@ from sandbox.errors import StripeFault
 from sandbox.store import Thing
 from sandbox.stripe import cards, customers, discounts, setup_intents, taxes
 from sandbox.stripe.checkout import terms_of, totals_of, wishes
-from sandbox.stripe.payment_methods import attach, save_card
+from sandbox.stripe.payment_methods import attach
 from sandbox.stripe.subscription_making import begin
 from sandbox.world import World
 
@@ -90,9 +90,7 @@ def _customer(world: World, session: Thing, plan: Thing, card: dict[str, Any]) -
 
 
 def _keep_card(world: World, session: Thing, customer: Thing, card: dict[str, Any]) -> None:
-    details = {name: card.get(name) for name in ("email", "name", "address")}
-    method = cards.make_method(world, card["number"], card["exp_month"], card["exp_year"], set_up=True, **details)
-    attach(world, customer, method)
+    method = _save(world, customer, card)
     intent = world.need("setup_intent", session["setup_intent"])
     world.change(intent, None, customer=customer["id"])
     setup_intents.succeed(world, intent, method)
@@ -100,11 +98,18 @@ def _keep_card(world: World, session: Thing, customer: Thing, card: dict[str, An
     world.change(session, None, customer=customer["id"], customer_details=_details(world, customer, card), **changes)
 
 
+def _save(world: World, customer: Thing, card: dict[str, Any]) -> Thing:
+    details = {name: card.get(name) for name in ("email", "name", "address")}
+    method = cards.make_method(world, card["number"], card["exp_month"], card["exp_year"], set_up=True, **details)
+    return attach(world, customer, method)
+
+
 def _sell(
     world: World, session: Thing, plan: Thing, customer: Thing, card: dict[str, Any], chosen: list[Thing]
 ) -> None:
-    save_card(world, customer, card)
-    terms = terms_of(world, plan, discounts=chosen, customer_is_there=True)
+    # As at Stripe, the card becomes the subscription's; the customer's default stays what it was.
+    method = _save(world, customer, card)
+    terms = terms_of(world, plan, discounts=chosen, customer_is_there=True, default_payment_method=method["id"])
     subscription, invoice = begin(world, customer, wishes(plan), terms)
     totals = totals_of(invoice)
     tax = {**session["automatic_tax"], "status": "complete" if plan["automatic_tax"] else None}

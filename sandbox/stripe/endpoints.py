@@ -17,9 +17,8 @@ def create(world: World, params: Params) -> Thing:
     url = params.need("url")
     if not url.startswith(("http://", "https://")):
         raise StripeFault("Invalid URL", param="url", code="url_invalid")
+    # Another version is kept and shown; events have the shape of the sandbox's own all the same.
     version = params.take("api_version", API_VERSION)
-    if version != API_VERSION:
-        raise StripeFault(f"This sandbox speaks {API_VERSION} only.", param="api_version")
     return world.create(
         {
             "id": new_id("we"),

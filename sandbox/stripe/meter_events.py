@@ -7,6 +7,7 @@ from typing import Any
 from sandbox.errors import StripeFault
 from sandbox.forms import Params
 from sandbox.store import Thing, new_id
+from sandbox.stripe.alerts import count_use
 from sandbox.stripe.meter_errors import report
 from sandbox.stripe.meter_usage import owner_of
 from sandbox.stripe.routes import route
@@ -72,6 +73,7 @@ def count(world: World, name: str, payload: Any, timestamp: int, identifier: str
             raise Refused("meter_event_customer_not_found", "payload", f"No such customer: '{customer}'")
     kept = {"owner": owner_of(name, customer), "value": value, "timestamp": timestamp, "created": now}
     world.store.put("meter_event", {**kept, "order": world.store.next_position}, identifier)
+    count_use(world, meter, customer, value)
 
 
 def _meter_of(world: World, event_name: str) -> Thing:

@@ -134,6 +134,15 @@ def update_price(world: World, params: Params, price: str) -> Thing:
         changes["active"] = params.flag("active")
     if "nickname" in params.values:
         changes["nickname"] = params.take("nickname") or None
+    if "lookup_key" in params.values:
+        changes["lookup_key"] = params.take("lookup_key") or None
+        may_take = bool(params.flag("transfer_lookup_key", default=False))
+        if changes["lookup_key"] != thing["lookup_key"]:
+            _release_lookup_key(world, changes["lookup_key"], transfer=may_take)
+    if "tax_behavior" in params.values:
+        changes["tax_behavior"] = params.choice("tax_behavior", ("exclusive", "inclusive", "unspecified"))
+        if thing["tax_behavior"] not in {"unspecified", changes["tax_behavior"]}:
+            raise StripeFault("The tax behavior of this price is set for good.", param="tax_behavior")
     return world.change(thing, "price.updated", **changes)
 
 

@@ -9,7 +9,7 @@ from sandbox.store import Thing
 from sandbox.stripe.invoice_lines import licensed_line
 from sandbox.stripe.invoice_making import draft, finalize
 from sandbox.stripe.items import changed_items, is_metered, list_of
-from sandbox.stripe.lifecycle import UPDATED, apply_pending, collect, require_payment
+from sandbox.stripe.lifecycle import UPDATED, apply_pending, collect, expire_pending, require_payment
 from sandbox.stripe.pending_items import waiting
 from sandbox.stripe.periods import period_end
 from sandbox.stripe.prorations import begin_usage, prorate, swapped_meters
@@ -34,6 +34,9 @@ class Wish:
 def change(world: World, subscription: Thing, wish: Wish, others: dict[str, Any]) -> Thing | None:
     """Make a change, with the `others` fields beside it. The invoice it causes at once, if any."""
     now, was_trialing = world.clock.seconds(), subscription["status"] == "trialing"
+    if subscription["pending_update"]:
+        # A newer wish takes the place of one that waits for its payment.
+        expire_pending(world, subscription)
     before = subscription["items"]["data"]
     after = changed_items(world, subscription, wish.items, wish.at)
     resets = wish.resets_cycle or wish.ends_trial

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.attribution import attribute_usage
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.plans import catalog
 from dashboard.billing.ranges import Range, find_range
 from dashboard.billing.usage_details import UsageDetail, list_details, stream_details
 from dashboard.billing.usage_filters import UsageFilters
@@ -166,8 +167,6 @@ def test_a_summary_of_a_period_knows_what_is_included(session: Session) -> None:
     span = find_range(session, tenant, period="current", start=None, stop=None, now=NOON)
     summary = summarise_usage(session, tenant.id, span)
     assert len(summary.types) == 16
-    assert {each.usage_type.name for each in summary.types if each.allowance} == {
-        kind.name for kind in USAGE_TYPES.values() if kind.meter
-    }
+    assert {each.usage_type.name for each in summary.types if each.allowance} == set(catalog().meters)
     whole_day = whole(session, tenant, NOON - timedelta(days=1), NOON + timedelta(hours=1))
     assert all(each.allowance is None for each in summarise_usage(session, tenant.id, whole_day).types)

@@ -1,16 +1,19 @@
-"""Record, repeat, correct, learn a period, crash and verify in random order: the ledger always says what happened."""
+"""Record, repeat, import, correct, learn a period, crash, verify, in random order: the ledger says what happened."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import BytesIO
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import select
 from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
@@ -19,8 +22,12 @@ from dashboard.billing.periods import learn_period
 from dashboard.billing.rollups import verify_rollups
 from dashboard.billing.totals import totals_between
 from dashboard.billing.usage import Recorded, record_each, record_groups, record_usages
+from dashboard.billing.usage_import.checking import Checker, in_batches
+from dashboard.billing.usage_import.lines import read_json_lines
+from dashboard.billing.usage_import.recording import record_batch
 from dashboard.billing.usage_input import parse_usage
 from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
+from dashboard.models import UsageEvent
 from tests.factories import NOON, make_tenant
 
 TYPES = ("SMS_SENT", "CALL_DURATION_SECONDS", "STORAGE_USED_MB")
@@ -121,6 +128,47 @@ class Ledger(RuleBasedStateMachine):
         """Nothing of it stays."""
         with self.connect() as session:
             record_each(session, self.tenants[which].id, self._parsed(batch), source="test", now=NOON)
+
+    @rule(
+        batch=st.lists(events, min_size=1, max_size=8),
+        which=st.integers(0, 1),
+        done_before_the_crash=st.integers(0, 3),
+    )
+    def import_a_file(self, batch: list[dict[str, Any]], which: int, done_before_the_crash: int) -> None:
+        """Stopped after some batches and begun again: each good line counts once, the broken one takes none with it."""
+        known = self.tenants[which]
+        file = b"".join(msgspec.json.encode(body) + b"\n" for body in batch) + b'{"usage_type": "SMS_SENT"\n'
+        self._import(known, file, stop_after=done_before_the_crash)
+        refused = self._import(known, file)
+        expected = []
+        for line, body in enumerate(batch, 1):
+            key = body["idempotency_key"]
+            if known.bodies.setdefault(key, body) != body:
+                expected.append(line)
+        assert refused == [*expected, len(batch) + 1]
+        with self.connect() as session:
+            rows = session.execute(
+                select(UsageEvent.idempotency_key, UsageEvent.id).where(UsageEvent.tenant_id == known.id)
+            )
+            known.ids = {key: id_ for key, id_ in rows if key in known.bodies}
+        assert known.ids.keys() == known.bodies.keys()
+
+    def _import(self, known: Known, file: bytes, *, stop_after: int | None = None) -> list[int]:
+        """The lines that were refused; each batch of two lines is a transaction."""
+        checker = Checker(known.id)
+        refused: list[int] = []
+        try:
+            for number, rows in enumerate(in_batches(read_json_lines(BytesIO(file)), 2)):
+                if number == stop_after:
+                    break
+                with self.connect() as session:
+                    checked = checker.check_batch(rows, NOON + timedelta(hours=2))
+                    outcome = record_batch(session, known.id, checked, now=NOON)
+                    session.commit()
+                refused += [refusal.line for refusal in outcome.refusals]
+        finally:
+            checker.close()
+        return refused
 
     @rule(which=st.integers(0, 1), order=ORDER, share=st.integers(0, 1_200))
     def correct(self, which: int, order: int, share: int) -> None:

@@ -33,7 +33,7 @@ def test_the_running_period_is_compared_with_the_same_time_of_the_one_before(ses
     (sent,) = [each for each in now_running.type_totals if each.usage_type.name == "SMS_SENT"]
     assert (sent.total, sent.previous) == (9, 7)
     closed = report_usage(session, tenant, period_key=now_running.periods[1].key, family_key=None, now=NOON)
-    assert (closed.total, closed.plan_label) == (107, "Starter")
+    assert (closed.total, closed.plan_label) == (107, "Starter plan")
 
 
 def test_a_level_shows_its_latest_reading_and_holds_it_over_silent_days(session: Session) -> None:

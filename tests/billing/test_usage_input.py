@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.usage_input import UsageInput, parse_usage, parse_usages
-from dashboard.billing.usage_types import FAMILIES, METERED, USAGE_TYPES
+from dashboard.billing.usage_types import FAMILIES, USAGE_TYPES
 from tests.factories import NOON, usage_body
 
 SIXTEEN = [
@@ -44,8 +44,8 @@ def test_every_type_is_charted_in_one_family() -> None:
 
 
 def test_every_meter_has_its_own_setting() -> None:
-    settings = {kind.meter_setting for kind in METERED}
-    assert len(settings) == len(METERED)
+    settings = {kind.meter_setting for kind in USAGE_TYPES.values()}
+    assert len(settings) == len(USAGE_TYPES)
     assert settings >= {
         "STRIPE_METER_SMS_SENT",
         "STRIPE_METER_CALL_DURATION",

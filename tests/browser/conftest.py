@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import requests
 from flask import Flask
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -20,6 +19,7 @@ from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_webhook
 from dashboard.wiring import wiring
 from embedded.stack import Stack
+from embedded.web_server import answers, web_command, web_environment
 from tests.conftest import settings_for
 from tests.platform import IsolatedClient, set_up_stripe
 from tests.sandbox_server import SandboxServer
@@ -51,10 +51,9 @@ def platform(stack: Stack, sandbox: SandboxServer, database_url: str, tmp_path: 
         set_up_stripe()
         secret = set_up_webhook(wiring().stripe_client, f"{base}/api/billing/webhook")
         assert secret is not None
-        environment = {**os.environ, **as_environment(app, secret.value)}
-        granian = [str(Path(sys.executable).parent / "granian"), "--interface", "wsgi", "--host", "127.0.0.1"]
-        granian += ["--port", str(port), "--blocking-threads", "4", "--no-ws", "wsgi:app"]
-        web = stack.spawn(f"web-{port}", granian, env=environment, ready=lambda: answers(f"{base}/login"))
+        environment = web_environment({**os.environ, **as_environment(app, secret.value)})
+        command = web_command(port, workers=1, threads=4)
+        web = stack.spawn(f"web-{port}", command, env=environment, ready=lambda: answers(f"{base}/login"))
         worker = stack.spawn(f"worker-{port}", [sys.executable, "worker.py"], env=environment)
         yield Platform(base, app, sandbox)
         worker.stop()
@@ -81,14 +80,6 @@ def as_environment(app: Flask, webhook_secret: str) -> dict[str, str]:
         "CLOCK_FILE": str(settings.clock_file),
         "SPOOL_FOLDER": str(settings.api_request_spool),
     }
-
-
-def answers(url: str) -> bool:
-    """Whether there is an answer."""
-    try:
-        return requests.get(url, timeout=2).status_code == 200
-    except requests.RequestException:
-        return False
 
 
 @pytest.fixture(scope="session")

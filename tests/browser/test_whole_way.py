@@ -49,7 +49,7 @@ def send_texts(platform: Platform, key: str) -> int:
     texts = open_traffic(DATA).texts
     segments = 0
     for n in range(TEXTS):
-        body = {"to": f"+1555123{n:04d}", "body": next(texts), "user_id": "ada"}
+        body = {"to": f"+1555123{n + 1_000}", "body": next(texts), "user_id": "ada"}
         answer = requests.post(f"{platform.base}/api/messages/sms", json=body, headers=bearer(key), timeout=20)
         assert answer.status_code == 201, answer.text
         segments += answer.json()["segments"]

@@ -1,1 +1,1 @@
-"""The installed Stripe SDK as the contract: every request, answer and webhook of the tests is held against it."""
+"""The installed Stripe SDK as the contract: what passes in the tests is held against it."""

@@ -75,8 +75,10 @@ def check_lines(lines: list[str]) -> list[str]:
     breaches = []
     for line in lines:
         entry = json.loads(line)
-        if entry["kind"] == "webhook":
-            breaches += [f"webhook {entry['body'].get('type')}: {problem}" for problem in check_event(entry["body"])]
+        if entry["kind"] in {"webhook", "event"}:
+            breaches += [
+                f"{entry['kind']} {entry['body'].get('type')}: {problem}" for problem in check_event(entry["body"])
+            ]
             continue
         call = f"{entry['method']} {entry['path']}"
         if entry["status"] < 400:

@@ -152,3 +152,51 @@ def test_a_good_event_passes() -> None:
 )
 def test_a_bad_event_is_told(change: dict[str, Any], words: str) -> None:
     assert any(words in problem for problem in check_event({**EVENT, **change}))
+
+
+STREAM = "/v2/billing/meter_event_stream"
+THIN = {
+    "id": "evt_1",
+    "object": "v2.core.event",
+    "context": None,
+    "created": "2027-01-01T00:00:00.000Z",
+    "livemode": False,
+    "reason": None,
+    "related_object": {"id": "mtr_1", "type": "billing.meter", "url": "/v1/billing/meters/mtr_1"},
+    "snapshot_event": None,
+    "type": "v1.billing.meter.error_report_triggered",
+}
+
+
+def test_the_second_version_is_held_to_its_own_types() -> None:
+    event = '{"events": [{"event_name": "a", "payload": {"value": "3"}, "timestamp": "2027-01-01T00:00:00Z"}]}'
+    assert check_request("POST", STREAM, "", event) == []
+    assert "event_name: missing" in str(check_request("POST", STREAM, "", '{"events": [{"payload": {}}]}'))
+    assert "payload" in str(
+        check_request("POST", STREAM, "", '{"events": [{"event_name": "a", "payload": {"value": 3}}]}')
+    )
+    assert check_answer(200, {}, STREAM) == []
+    session = {
+        "id": "mes_1",
+        "object": "v2.billing.meter_event_session",
+        "authentication_token": "token",
+        "created": "2027-01-01T00:00:00.000Z",
+        "expires_at": "2027-01-01T00:15:00.000Z",
+        "livemode": False,
+    }
+    assert check_answer(200, session, "/v2/billing/meter_event_session") == []
+    assert "created" in str(check_answer(200, {**session, "created": 1}, "/v2/billing/meter_event_session"))
+
+
+def test_a_thin_event_carries_no_data() -> None:
+    assert check_event(THIN) == []
+    assert check_event({**THIN, "data": {}}) == ["event.data: unknown"]
+    assert check_event({key: value for key, value in THIN.items() if key != "created"}) == ["event.created: missing"]
+    assert "data: missing" in str(check_answer(200, THIN, "/v2/core/events/evt_1"))
+
+
+def test_an_upcoming_invoice_may_lack_an_id() -> None:
+    upcoming = {**EVENT, "type": "invoice.upcoming", "data": {"object": {**METER, "id": None}}}
+    del upcoming["data"]["object"]["id"]
+    assert check_event(upcoming) == []
+    assert check_event({**upcoming, "type": "invoice.created"}) == ["event.data.object.id: missing"]

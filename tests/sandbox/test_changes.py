@@ -167,6 +167,16 @@ def test_a_change_that_is_never_paid_lapses_after_23_hours(
     assert "customer.subscription.pending_update_expired" in event_types(client)
 
 
+def test_a_newer_change_takes_the_place_of_one_that_waits(client: StripeClient, plan: stripe.Subscription) -> None:
+    give_card(client, str(plan.customer), FAILS_LATER)
+    more = {"proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete"}
+    waiting = change(client, plan, flat_price(client, 9900), **more)
+    give_card(client, str(plan.customer))
+    changed = change(client, plan, flat_price(client, 6200), **more)
+    assert (changed.pending_update, changed["items"].data[0].price.unit_amount) == (None, 6200)
+    assert client.v1.invoices.retrieve(str(waiting.latest_invoice)).status == "void"
+
+
 def test_error_if_incomplete_changes_nothing(client: StripeClient, plan: stripe.Subscription) -> None:
     give_card(client, str(plan.customer), FAILS_LATER)
     more = {"proration_behavior": "always_invoice", "payment_behavior": "error_if_incomplete"}

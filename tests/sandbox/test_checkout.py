@@ -43,6 +43,16 @@ def test_completion_is_told_last(client: StripeClient, shop: Shop) -> None:
     assert event_types(client)[-1] == "checkout.session.completed"
 
 
+def test_the_card_becomes_the_subscriptions_not_the_customers(client: StripeClient, shop: Shop) -> None:
+    session = open_session(client, shop)
+    pay(session)
+    (method,) = client.v1.payment_methods.list({"customer": shop.customer}).data
+    assert bought(client, session).default_payment_method == method.id
+    settings = client.v1.customers.retrieve(shop.customer).invoice_settings
+    assert settings is not None
+    assert settings.default_payment_method is None
+
+
 def test_a_trial_is_free_today(client: StripeClient, shop: Shop) -> None:
     session = open_session(client, shop, subscription_data={"trial_period_days": 14, "metadata": {"tenant_id": "7"}})
     assert session.amount_total == 0
@@ -102,13 +112,28 @@ def test_a_business_of_the_union_owes_the_tax_itself(client: StripeClient, shop:
         client,
         shop,
         automatic_tax={"enabled": True},
-        customer_update={"address": "auto"},
+        customer_update={"address": "auto", "name": "auto"},
         tax_id_collection={"enabled": True},
     )
     pay(session, country="DE", tax_id="DE123456789")
     (invoice,) = invoices_of(client, bought(client, session))
     assert invoice.total == 2900
     assert [tax.taxability_reason for tax in invoice.total_taxes or []] == ["reverse_charge"]
+
+
+@pytest.mark.parametrize(
+    ("collects", "param"),
+    [
+        ({"automatic_tax": {"enabled": True}}, "customer_update[address]"),
+        ({"tax_id_collection": {"enabled": True}}, "customer_update[name]"),
+    ],
+)
+def test_what_is_collected_must_be_kept(
+    client: StripeClient, shop: Shop, collects: dict[str, object], param: str
+) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as refusal:
+        open_session(client, shop, **collects)
+    assert refusal.value.param == param
 
 
 @pytest.mark.parametrize(("result", "status"), [("complete", "complete"), ("fail", "open")])

@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.usage_import.checking import Refusal
@@ -34,10 +33,8 @@ class RefusalReport:
         self._is_csv = path is not None and path.suffix.lower() == ".csv"
         self._file: TextIO | None = None
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Close the file."""
         if self._file:
             self._file.close()
 

@@ -78,21 +78,22 @@ def begin_import(
     )
     if anew:
         session.execute(update(UsageImport).where(*unfinished).values(state=ImportState.ABANDONED, finished_at=now))
-    session.execute(
-        insert_or_ignore(UsageImport)
-        .values(
-            tenant_id=tenant_id,
-            fingerprint=source.fingerprint,
-            file_format=file_format,
-            file_name=source.name,
-            size=source.size,
-            state=ImportState.UNFINISHED,
-            started_by=started_by,
-            started_at=now,
+    # Two processes may begin at once: the second finds what the first has begun.
+    while (found := session.scalars(select(UsageImport).where(*unfinished)).first()) is None:
+        session.execute(
+            insert_or_ignore(UsageImport)
+            .values(
+                tenant_id=tenant_id,
+                fingerprint=source.fingerprint,
+                file_format=file_format,
+                file_name=source.name,
+                size=source.size,
+                state=ImportState.UNFINISHED,
+                started_by=started_by,
+                started_at=now,
+            )
+            .on_conflict_do_nothing()
         )
-        .on_conflict_do_nothing()
-    )
-    found = session.scalars(select(UsageImport).where(*unfinished)).one()
     return ImportRun(
         tenant_id, found.id, found.line, found.byte_offset, found.new_events, found.duplicates, found.refused
     )

@@ -1,29 +1,32 @@
-"""`flask stripe setup`: products, prices and meters of the plan catalogue at Stripe, found again or created.
+"""`flask stripe setup`: the catalogue file, Stripe and our tables brought in step; shown first, then done.
 
-Everything is found by a key of ours (product id, price lookup key, meter event name), so a second run creates
-nothing. A price cannot be changed at Stripe: where the catalogue differs, a new one takes over the lookup key.
+Everything is found by a key of ours (product id, lookup key, event name, metadata), so a second run does nothing, and
+a run after one that failed half-way goes on where that one stopped. Nothing is deleted at Stripe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-import stripe
 from sqlalchemy.orm import Session
 from stripe import StripeClient
 
-from dashboard.billing.plans import CURRENCY, INTERVALS, PLANS, PlanDefinition, PricePins, store_meter, store_price
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.usage_types import METERED, USAGE_TYPES, UsageType
-from dashboard.integrations.stripe.client import API_VERSION, domain_errors, is_missing
-from dashboard.integrations.stripe.translate import id_of
-from dashboard.models import CatalogPrice
+from dashboard.billing.catalog import Catalog
+from dashboard.billing.plans import PricePins, catalog
+from dashboard.integrations.stripe.client import domain_errors
+from dashboard.integrations.stripe.setup.endpoint import NewSecret, hand_over, plan_endpoint
+from dashboard.integrations.stripe.setup.features import plan_features, plan_links
+from dashboard.integrations.stripe.setup.meters import plan_meters
+from dashboard.integrations.stripe.setup.portal import plan_portal
+from dashboard.integrations.stripe.setup.price_specs import PriceSpec, price_specs
+from dashboard.integrations.stripe.setup.prices import plan_prices
+from dashboard.integrations.stripe.setup.products import archive_products, plan_products
+from dashboard.integrations.stripe.setup.steps import Found, SetupImpossible, Step
+from dashboard.integrations.stripe.setup.stock import take_stock
+from dashboard.integrations.stripe.setup.tables import plan_tables
 
-if TYPE_CHECKING:
-    from stripe.params import PriceCreateParams
+__all__ = ["EnvironmentLine", "Setup", "SetupImpossible", "plan_setup", "set_up_catalog", "set_up_webhook"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,164 +37,110 @@ class EnvironmentLine:
     value: str
 
 
+@dataclass(slots=True)
+class Setup:
+    """What is to be done, in the order in which it can be done, and what was found or made on the way."""
+
+    client: StripeClient
+    catalog: Catalog
+    specs: list[PriceSpec]
+    found: Found
+    steps: list[Step] = field(default_factory=list)
+    secret: NewSecret = field(default_factory=NewSecret)
+    known_secrets: Sequence[str] = ()
+
+    @property
+    def changes(self) -> list[Step]:
+        """The steps that do something."""
+        return [step for step in self.steps if step.is_change]
+
+    @property
+    def problems(self) -> list[Step]:
+        """What is not as the catalogue says: every change that is due, and what only the operator can mend."""
+        return [step for step in self.steps if step.is_change or step.problem]
+
+    def run(self) -> None:
+        """Do every step, one call to Stripe after the other.
+
+        Raises `ProviderRefused`, `ProviderUnavailable`; what was done by then is found again by the next run.
+        """
+        for step in self.changes:
+            if step.run:
+                with domain_errors():
+                    step.run()
+
+    def lines(self) -> list[EnvironmentLine]:
+        """The environment's lines. A new webhook secret stands before those that are still in use."""
+        meters = [(kind.meter_setting, self.found.meters[kind.name].id) for kind in self.catalog.metered]
+        prices = [(spec.setting, self.found.prices[spec.lookup_key].id) for spec in self.specs if spec.setting]
+        lines = [EnvironmentLine(name or "", value) for name, value in [*meters, *prices]]
+        if self.secret.secret:
+            secrets = [self.secret.secret, *self.known_secrets]
+            lines.append(EnvironmentLine("STRIPE_WEBHOOK_SECRET", ",".join(secrets)))
+        return lines
+
+    def hand_over(self) -> None:
+        """Call this when the lines are where they belong: a webhook secret is told only once.
+
+        Raises `ProviderRefused`, `ProviderUnavailable`.
+        """
+        if self.secret.secret:
+            hand_over(self.client, self.secret)
+
+
+def plan_setup(
+    session: Session,
+    client: StripeClient,
+    pins: PricePins,
+    *,
+    webhook_url: str | None = None,
+    known_secrets: Sequence[str] = (),
+) -> Setup:
+    """Compare the catalogue with Stripe and our tables, and change nothing.
+
+    With `webhook_url` the webhook endpoint is compared too; `known_secrets` are those that the environment has.
+    Raises `SetupImpossible`, `ProviderRefused`, `ProviderUnavailable`.
+    """
+    wanted, found = catalog(), Found()
+    specs = price_specs(wanted, pins)
+    setup = Setup(client, wanted, specs, found, known_secrets=known_secrets)
+    with domain_errors():
+        stock = take_stock(client, [spec.lookup_key for spec in specs], [spec.pinned for spec in specs if spec.pinned])
+        setup.steps += plan_meters(client, wanted, stock, pins.meters, found)
+        setup.steps += plan_products(client, wanted, stock)
+        setup.steps += plan_prices(client, specs, stock, found)
+        follows_change = any(step.is_change for step in setup.steps)
+        setup.steps += plan_features(client, wanted, stock, found)
+        setup.steps += plan_links(client, wanted, stock, found)
+        setup.steps += archive_products(client, wanted, stock)
+        setup.steps.append(plan_portal(client))
+        setup.steps.append(plan_tables(session, wanted, specs, found, follows_change=follows_change))
+        if webhook_url:
+            setup.steps += plan_endpoint(client, webhook_url, known_secrets, setup.secret)
+    return setup
+
+
 def set_up_catalog(session: Session, client: StripeClient, pins: PricePins) -> list[EnvironmentLine]:
     """Bring the catalogue to Stripe and into our tables. Answers the ids as environment lines.
 
-    A meter or base price that the environment pins already is taken as it is.
-
-    Raises `ProviderRefused`, `ProviderUnavailable`.
+    Raises `SetupImpossible`, `ProviderRefused`, `ProviderUnavailable`.
     """
-    with domain_errors():
-        found = {kind.name: _meter(client, kind, pins.meters.get(kind.name)) for kind in METERED}
-    for kind in METERED:
-        store_meter(session, kind, found[kind.name].id, found[kind.name].event_name)
-    meters = {name: meter.id for name, meter in found.items()}
-    lines = [EnvironmentLine(kind.meter_setting or "", meters[kind.name]) for kind in METERED]
-    pinned = {plan_and_interval: price_id for price_id, plan_and_interval in pins.plans.items()}
-    for plan in PLANS.values():
-        product_id = _product(client, plan)
-        for interval in INTERVALS:
-            base = _base_price(client, plan, product_id, interval, pinned.get((plan.key, interval)))
-            for row in (base, *_metered_prices(client, plan, product_id, interval, meters)):
-                store_price(session, row)
-                if row.usage_type is None:
-                    name = f"STRIPE_PRICE_{plan.key.upper()}_{interval.upper()}"
-                    lines.append(EnvironmentLine(name, row.price_id))
-    return lines
+    setup = plan_setup(session, client, pins)
+    setup.run()
+    return setup.lines()
 
 
 def set_up_webhook(client: StripeClient, url: str) -> EnvironmentLine | None:
-    """Register our webhook endpoint. Its secret can be read only now; None when it was registered before."""
+    """Register our webhook endpoint. Its secret can be read only now; None when it was registered before.
+
+    Raises `ProviderRefused`, `ProviderUnavailable`.
+    """
+    new = NewSecret()
     with domain_errors():
-        listed = client.v1.webhook_endpoints.list({"limit": 100})
-        if any(endpoint.url == url for endpoint in listed.auto_paging_iter()):
-            return None
-        endpoint = client.v1.webhook_endpoints.create({"url": url, "enabled_events": ["*"], "api_version": API_VERSION})
-    return EnvironmentLine("STRIPE_WEBHOOK_SECRET", endpoint.secret or "")
-
-
-def _meter(client: StripeClient, kind: UsageType, pinned: str | None) -> stripe.billing.Meter:
-    if pinned:
-        return client.v1.billing.meters.retrieve(pinned)
-    for meter in client.v1.billing.meters.list({"limit": 100, "status": "active"}).auto_paging_iter():
-        if meter.event_name == kind.meter:
-            return meter
-    return client.v1.billing.meters.create(
-        {
-            "display_name": kind.label,
-            "event_name": kind.meter or "",
-            "default_aggregation": {"formula": "last" if kind.is_level else "sum"},
-            "customer_mapping": {"type": "by_id", "event_payload_key": "stripe_customer_id"},
-            "value_settings": {"event_payload_key": "value"},
-        }
-    )
-
-
-def _product(client: StripeClient, plan: PlanDefinition) -> str:
-    product_id = f"countinghouse_{plan.key}"
-    try:
-        with domain_errors():
-            return client.v1.products.retrieve(product_id).id
-    except ProviderRefused as refusal:
-        if not is_missing(refusal):
-            raise
-    with domain_errors():
-        return client.v1.products.create(
-            {"id": product_id, "name": f"Countinghouse {plan.name}", "metadata": {"plan": plan.key}}
-        ).id
-
-
-def _base_price(
-    client: StripeClient, plan: PlanDefinition, product_id: str, interval: str, pinned: str | None
-) -> CatalogPrice:
-    wanted = {
-        "product": product_id,
-        "currency": CURRENCY,
-        "unit_amount": plan.amount(interval),
-        "recurring": {"interval": INTERVALS[interval], "usage_type": "licensed"},
-        "lookup_key": f"{plan.key}_{interval}",
-        "nickname": f"{plan.name}, {interval}",
-        "metadata": {"plan": plan.key, "interval": interval},
-    }
-    with domain_errors():
-        price = client.v1.prices.retrieve(pinned) if pinned else _price(client, wanted)
-    return CatalogPrice(
-        price_id=price.id,
-        product_id=id_of(price.product) or product_id,
-        plan=plan.key,
-        interval=interval,
-        currency=price.currency,
-        unit_amount=price.unit_amount,
-        active=True,
-    )
-
-
-def _metered_prices(
-    client: StripeClient, plan: PlanDefinition, product_id: str, interval: str, meters: dict[str, str]
-) -> Iterator[CatalogPrice]:
-    """The metered prices are monthly, whatever the base is: usage of a yearly plan is billed month by month."""
-    if interval != "monthly":
-        return
-    for name, (included, rate) in plan.allowances.items():
-        yield _metered_price(client, plan, product_id, USAGE_TYPES[name], meters[name], included, rate)
-
-
-def _metered_price(
-    client: StripeClient,
-    plan: PlanDefinition,
-    product_id: str,
-    kind: UsageType,
-    meter_id: str,
-    included: int,
-    rate: Decimal,
-) -> CatalogPrice:
-    wanted = {
-        "product": product_id,
-        "currency": CURRENCY,
-        "billing_scheme": "tiered",
-        "tiers_mode": "graduated",
-        "tiers": [
-            {"up_to": included, "unit_amount_decimal": "0"},
-            {"up_to": "inf", "unit_amount_decimal": str(rate)},
-        ],
-        "recurring": {"interval": "month", "usage_type": "metered", "meter": meter_id},
-        "lookup_key": f"{plan.key}_{kind.meter}",
-        "nickname": f"{plan.name}, {kind.label}",
-        "metadata": {"plan": plan.key, "usage_type": kind.name},
-    }
-    with domain_errors():
-        price = _price(client, wanted)
-    return CatalogPrice(
-        price_id=price.id,
-        product_id=product_id,
-        plan=plan.key,
-        interval="monthly",
-        usage_type=kind.name,
-        currency=CURRENCY,
-        tiers=[
-            {"up_to": included, "unit_amount_decimal": "0"},
-            {"up_to": None, "unit_amount_decimal": str(rate)},
-        ],
-        active=True,
-    )
-
-
-def _price(client: StripeClient, wanted: dict[str, Any]) -> stripe.Price:
-    listed = client.v1.prices.list({"lookup_keys": [wanted["lookup_key"]], "active": True, "expand": ["data.tiers"]})
-    for price in listed.data:
-        if _is_as_wanted(price, wanted):
-            return price
-    params = cast("PriceCreateParams", {**wanted, "transfer_lookup_key": True})
-    return client.v1.prices.create(params)
-
-
-def _is_as_wanted(price: stripe.Price, wanted: dict[str, Any]) -> bool:
-    if price.currency != wanted["currency"] or price.unit_amount != wanted.get("unit_amount"):
-        return False
-    if (price.recurring.meter if price.recurring else None) != wanted["recurring"].get("meter"):
-        return False
-    tiers = [
-        ("inf" if tier.up_to is None else tier.up_to, Decimal(tier.unit_amount_decimal or 0))
-        for tier in price.tiers or []
-    ]
-    return tiers == [(tier["up_to"], Decimal(tier["unit_amount_decimal"])) for tier in wanted.get("tiers", [])]
+        for step in list(plan_endpoint(client, url, (), new)):
+            if step.run:
+                step.run()
+    if not new.secret:
+        return None
+    hand_over(client, new)
+    return EnvironmentLine("STRIPE_WEBHOOK_SECRET", new.secret)

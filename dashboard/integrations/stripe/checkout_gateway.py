@@ -10,6 +10,7 @@ from stripe import StripeClient
 from dashboard.billing.ports import ProviderRefused
 from dashboard.billing.ports_subscriptions import LiveSubscription, NewCheckout, SetupFacts
 from dashboard.integrations.stripe.client import domain_errors, if_there, keyed
+from dashboard.integrations.stripe.portal_choice import PortalChoice
 from dashboard.integrations.stripe.subscription_translate import live_subscription
 from dashboard.integrations.stripe.translate import id_of
 
@@ -23,6 +24,7 @@ class StripeAccess:
 
     def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
         self._v1 = client.v1
+        self._portal = PortalChoice(client)
         self._automatic_tax = automatic_tax
 
 

@@ -31,9 +31,8 @@ class PaymentGateway(StripeAccess):
             if flow == "subscription_cancel":
                 params["flow_data"][flow] = {"subscription": subscription_id}
         with keyed(key):
-            opened = self._v1.billing_portal.sessions.create(
-                cast("SessionCreateParams", params), {"idempotency_key": key}
-            )
+            chosen = self._portal.chosen(cast("SessionCreateParams", params))
+            opened = self._v1.billing_portal.sessions.create(chosen, {"idempotency_key": key})
         return opened.url
 
     def list_payment_methods(self, customer_id: str) -> tuple[list[CardFacts], str | None]:

@@ -55,6 +55,10 @@ def subscription_facts(subscription: stripe.Subscription) -> SubscriptionFacts:
                 is_metered=bool(item.price.recurring and item.price.recurring.usage_type == "metered"),
                 period_start=moment(item.current_period_start),
                 period_end=moment(item.current_period_end),
+                interval_count=item.price.recurring.interval_count if item.price.recurring else 1,
+                product_id=id_of(item.price.product),
+                lookup_key=item.price.lookup_key,
+                metadata=item.price.metadata.to_dict() if item.price.metadata else {},
             )
             for item in subscription["items"].data
         ),

@@ -20,7 +20,8 @@ class PeriodOut(Shape):
     key: str = Field(description="Its name in `?period=`.", examples=["2026-06-03"])
     starts_at: datetime
     ends_at: datetime
-    plan: str | None
+    plan: str | None = Field(description="Null without a subscription, and on a plan that is none of the catalogue's.")
+    has_subscription: bool
     is_current: bool
 
 

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboard.billing.offers import SOLD
+from dashboard.billing.offers import sold_plans
 from dashboard.web.api.answers import Shape
 
-PlanName = Annotated[str, Field(json_schema_extra={"enum": list(SOLD)})]
+PlanName = Annotated[str, Field(json_schema_extra={"enum": list(sold_plans())})]
 Interval = Literal["monthly", "yearly"]
 
 

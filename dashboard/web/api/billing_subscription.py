@@ -172,7 +172,7 @@ def _subscription(desk: Desk) -> dict[str, Any]:
 
 
 def _view(change: PlanChange) -> dict[str, Any]:
-    return billing_views.view_change(change, find_losses(session(), change.before.plan, change.after.plan.key))
+    return billing_views.view_change(change, find_losses(change.before.plan, change.after.plan.key))
 
 
 def _moment(given: object) -> datetime | None:

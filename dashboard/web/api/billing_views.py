@@ -10,7 +10,7 @@ from dashboard.billing.payment_methods import PaymentMethod
 from dashboard.billing.plan_changes import PlanChange
 from dashboard.billing.plan_losses import Loss
 from dashboard.billing.plan_matrix import PlanCard
-from dashboard.billing.plans import FREE, PLANS
+from dashboard.billing.plans import PLANS, free_plan
 from dashboard.billing.ports_subscriptions import InvoicePreview
 from dashboard.billing.subscription_views import SubscriptionView
 from dashboard.models import Invoice
@@ -57,7 +57,7 @@ def view_subscription(found: SubscriptionView | None) -> dict[str, Any]:
         }
     if found is not None and found.payment_due is not None:
         due = asdict(found.payment_due)
-    plan = (found.plan_key or "other") if found is not None and found.is_live else FREE.key
+    plan = (found.plan_key or "other") if found is not None and found.is_live else free_plan().key
     more = {"scheduled_change": scheduled, "payment_due": due, "other_subscriptions": found.others if found else []}
     written: dict[str, Any] = iso({"plan": plan, **view, **more})
     return written

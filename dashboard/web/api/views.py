@@ -37,6 +37,7 @@ def _view_period(period: Period) -> dict[str, Any]:
         "starts_at": period.starts_at,
         "ends_at": period.ends_at,
         "plan": period.plan,
+        "has_subscription": period.subscription_id is not None,
         "is_current": period.is_current,
     }
 

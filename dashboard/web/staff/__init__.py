@@ -1,4 +1,4 @@
-"""Pages of internal staff: start a meter sync and watch it. Nobody else learns that they exist."""
+"""Pages of internal staff: meter syncs, and prices that mean no plan. Nobody else learns that they exist."""
 
 from __future__ import annotations
 
@@ -40,4 +40,4 @@ def sync(sync_id: int) -> str:
     return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
 
 
-from dashboard.web.staff import subscriptions  # noqa: E402, F401 (it adds its view)
+from dashboard.web.staff import prices, subscriptions  # noqa: E402, F401 (they add their views)

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing.api_keys import ALL_SCOPES, create_api_key, find_api_key, list_api_keys, revoke_api_key
 from dashboard.billing.errors import InvalidInput
+from dashboard.web.api.known_callers import known_callers
 from dashboard.web.tenant import blueprint, require_buyer
 from dashboard.wiring import now, session
 
@@ -60,6 +61,7 @@ def revoke_key(key_id: int) -> Response:
     require_buyer()
     key = revoke_api_key(session(), g.tenant.id, key_id, now())
     session().commit()
+    known_callers.forget()
     flash(f"{key.name} is revoked: calls with it are refused.", "ok")
     return redirect(url_for("tenant.api_keys", tenant_id=g.tenant.id), 303)
 

@@ -12,8 +12,9 @@ from werkzeug.wrappers import Response
 from dashboard.billing.billing_desk import Desk
 from dashboard.billing.plan_changes import change_plan, preview_change
 from dashboard.billing.plan_losses import find_losses
+from dashboard.billing.plans import plan_name
 from dashboard.billing.ranges import parse_moment
-from dashboard.billing.subscription_views import name_of, view_subscription
+from dashboard.billing.subscription_views import view_subscription
 from dashboard.jobs.metering import send_usage_of
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.web.tenant import blueprint, require_buyer
@@ -44,8 +45,8 @@ def _preview() -> Response:
     body = render_template(
         "tenant/plans/change.html",
         change=change,
-        before_name=name_of(change.before.plan),
-        losses=find_losses(session(), change.before.plan, change.after.plan.key),
+        before_name=plan_name(change.before.plan),
+        losses=find_losses(change.before.plan, change.after.plan.key),
         request_key=uuid4().hex,
     )
     return Response(body, mimetype="text/html")

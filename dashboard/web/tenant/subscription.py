@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing import subscription_endings
 from dashboard.billing.billing_desk import Desk
-from dashboard.billing.subscription_views import name_of, view_subscription
+from dashboard.billing.plans import plan_name
+from dashboard.billing.subscription_views import view_subscription
 from dashboard.jobs.metering import send_usage_of
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
@@ -26,7 +27,7 @@ def subscription() -> str:
     return render_template(
         "tenant/subscription/show.html",
         subscription=found,
-        scheduled_name=name_of(found.scheduled_plan) if found else "",
+        scheduled_name=plan_name(found.scheduled_plan) if found else "",
         may_change=g.role in BUYERS,
         request_key=uuid4().hex,
     )

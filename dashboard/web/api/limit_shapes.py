@@ -1,0 +1,65 @@
+"""The shapes of caps, budgets and reservations, for the API's description."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dashboard.billing.limits import MAX_BUDGET, MAX_CAP
+from dashboard.billing.plans import CURRENCY
+from dashboard.billing.usage_input import MAX_QUANTITY
+from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
+from dashboard.web.api.answers import Shape
+from dashboard.web.api.inputs import short_text
+
+
+class CapIn(BaseModel):
+    """The most of a usage type in a billing period."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    quantity: int = Field(ge=0, le=MAX_CAP, description="Units a billing period; 0 stops every such action.")
+
+
+class BudgetIn(BaseModel):
+    """The most that usage beyond the plan may cost in a billing period."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    amount: int = Field(ge=0, le=MAX_BUDGET, description="Minor units of `currency` a billing period.")
+    currency: str = Field(default=CURRENCY, json_schema_extra={"enum": [CURRENCY]})
+
+
+class ReservationIn(BaseModel):
+    """Units for an action that is about to happen."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    usage_type: str = Field(json_schema_extra={"enum": [name for name in USAGE_TYPES if name not in LEVELS]})
+    quantity: int = Field(ge=0, le=MAX_QUANTITY, description="Units that the action will take.")
+    key: str = short_text("The `idempotency_key` of the usage event that will follow.")
+
+
+class BudgetOut(Shape):
+    """A budget, in minor units of `currency` a billing period."""
+
+    amount: int
+    currency: str
+
+
+class LimitsOut(Shape):
+    """What the tenant has set: units a billing period by usage type, and the budget if there is one."""
+
+    caps: dict[str, int]
+    budget: BudgetOut | None
+
+
+class ReservationOut(Shape):
+    """A place that is held. `held` is false where no cap or budget concerns the type: nothing needs to be held then."""
+
+    key: str
+    usage_type: str
+    quantity: int
+    held: bool
+    expires_at: datetime | None

@@ -1,0 +1,158 @@
+"""Caps, the budget, and the reservations that respect them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, g, jsonify
+from flask.typing import ResponseReturnValue
+
+from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
+from dashboard.billing.plans import CURRENCY
+from dashboard.billing.quotas import find_reservation, release, reserve
+from dashboard.billing.usage_input import MAX_QUANTITY, clean_text
+from dashboard.web.api.keys import json_body, require_key
+from dashboard.web.api.limit_shapes import BudgetIn, CapIn, LimitsOut, ReservationIn, ReservationOut
+from dashboard.web.api.openapi import Answer, Body, describe
+from dashboard.wiring import now, session
+
+TAG = "Caps and reservations"
+blueprint = Blueprint("limits_api", __name__, url_prefix="/api/billing/usage")
+blueprint.before_request(require_key)
+_LIMITS = {200: Answer("All of the tenant's limits.", LimitsOut, example={"caps": {"SMS_SENT": 500}, "budget": None})}
+
+
+@blueprint.get("/limits")
+@describe(tag=TAG, scope="usage:read", answers=_LIMITS)
+def show() -> ResponseReturnValue:
+    """The caps and the budget that are set"""
+    return _limits()
+
+
+@blueprint.put("/caps/<usage_type>")
+@describe(
+    tag=TAG,
+    scope="limits:manage",
+    body=(Body(CapIn, {"cap": {"quantity": 500}}),),
+    answers=_LIMITS,
+    errors=(400, 413, 415, 422),
+)
+def update_cap(usage_type: str) -> ResponseReturnValue:
+    """Cap a usage type
+
+    An action that is reserved first, as every text and call of ours is, is stopped before it would pass the cap. What
+    has happened is recorded whatever the cap.
+    """
+    quantity = _whole(_fields({"quantity"}), "quantity")
+    set_cap(session(), g.tenant_id, usage_type, quantity, set_by=g.api_key_name, now=now())
+    session().commit()
+    return _limits()
+
+
+@blueprint.delete("/caps/<usage_type>")
+@describe(tag=TAG, scope="limits:manage", answers=_LIMITS, errors=(422,))
+def destroy_cap(usage_type: str) -> ResponseReturnValue:
+    """Lift a cap"""
+    set_cap(session(), g.tenant_id, usage_type, None, set_by=g.api_key_name, now=now())
+    session().commit()
+    return _limits()
+
+
+@blueprint.put("/budget")
+@describe(
+    tag=TAG,
+    scope="limits:manage",
+    body=(Body(BudgetIn, {"budget": {"amount": 5_000, "currency": "usd"}}),),
+    answers=_LIMITS,
+    errors=(400, 413, 415, 422),
+)
+def update_budget() -> ResponseReturnValue:
+    """Limit what usage beyond the plan may cost
+
+    An action that would cost more is stopped as by a cap; one that the plan still includes is not.
+    """
+    fields = _fields({"amount", "currency"})
+    currency = fields.get("currency", CURRENCY)
+    if not isinstance(currency, str):
+        raise InvalidInput("currency", f"must be {CURRENCY}, the currency of the plans")
+    set_budget(session(), g.tenant_id, _whole(fields, "amount"), currency, set_by=g.api_key_name, now=now())
+    session().commit()
+    return _limits()
+
+
+@blueprint.delete("/budget")
+@describe(tag=TAG, scope="limits:manage", answers=_LIMITS)
+def destroy_budget() -> ResponseReturnValue:
+    """Lift the budget"""
+    set_budget(session(), g.tenant_id, None, CURRENCY, set_by=g.api_key_name, now=now())
+    session().commit()
+    return _limits()
+
+
+@blueprint.post("/reservations")
+@describe(
+    tag=TAG,
+    scope="usage:write",
+    body=(Body(ReservationIn, {"one": {"usage_type": "AI_MESSAGE_GENERATED", "quantity": 1, "key": "msg-8842"}}),),
+    answers={201: Answer("The action may happen.", ReservationOut)},
+    errors=(400, 402, 413, 415, 422),
+)
+def create() -> ResponseReturnValue:
+    """Hold a place before an action
+
+    402 where a cap or budget would be passed: do not act. Otherwise act, then report the usage event with `key` as its
+    `idempotency_key`, which ends the reservation; or give the place back if the action failed. A forgotten reservation
+    ends after an hour. The same key again holds one place.
+    """
+    fields = _fields({"usage_type", "quantity", "key"})
+    usage_type = clean_text(fields.get("usage_type"), "usage_type", required=True) or ""
+    quantity = _whole(fields, "quantity")
+    if quantity > MAX_QUANTITY:
+        raise InvalidInput("quantity", f"must be at most {MAX_QUANTITY}")
+    key = clean_text(fields.get("key"), "key", required=True) or ""
+    reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
+    held = find_reservation(session(), g.tenant_id, key)
+    body = {
+        "key": key,
+        "usage_type": usage_type,
+        "quantity": quantity,
+        "held": held is not None,
+        "expires_at": held.expires_at.isoformat() if held else None,
+    }
+    session().commit()
+    return jsonify(body), 201
+
+
+@blueprint.delete("/reservations/<path:key>")
+@describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404,))
+def destroy(key: str) -> ResponseReturnValue:
+    """Give a place back"""
+    if not release(session(), g.tenant_id, key):
+        raise NotFound(f"no reservation {key}")
+    session().commit()
+    return "", 204
+
+
+def _limits() -> ResponseReturnValue:
+    budget = find_budget(session(), g.tenant_id)
+    shown = {"amount": budget.amount, "currency": budget.currency} if budget else None
+    return jsonify({"caps": list_caps(session(), g.tenant_id), "budget": shown})
+
+
+def _fields(known: set[str]) -> dict[str, Any]:
+    """The body as an object of these fields. Raises `InvalidInput`."""
+    body = json_body()
+    if not isinstance(body, dict):
+        raise InvalidInput("body", "must be a JSON object")
+    unknown = sorted(set(body) - known)
+    if unknown:
+        raise InvalidInput(unknown[0], f"is not a field; allowed are {', '.join(sorted(known))}")
+    return body
+
+
+def _whole(fields: dict[str, Any], name: str) -> int:
+    value = fields.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidInput(name, "must be a whole number, 0 or more")
+    return value

@@ -1,0 +1,1 @@
+"""Usage of services in the same process."""
