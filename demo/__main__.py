@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
@@ -11,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import requests
+import structlog
 from flask import Flask
 from flask_migrate import upgrade
 
@@ -18,12 +20,16 @@ from dashboard.app import create_app
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.wiring import unit_of_work, wiring
 from demo.accounts import card_lines, create_accounts, write_card
-from demo.platform import start_example_platform, write_platform_config
+from demo.callers import Callers
+from demo.check import check_history, wait_for_counted_requests
+from demo.platform import add_webhook_endpoints, start_example_platform, write_platform_config
 from demo.sandbox_control import SandboxControl
 from demo.seed import DAYS, Seed
+from demo.timeline import Timeline
 from demo.traffic import CREDIT, open_traffic
 from embedded.ports import refuse_taken
 from embedded.stack import Stack, StackError
+from embedded.web_server import start_web
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".local" / "demo"
@@ -94,6 +100,7 @@ def run(stack: Stack, card: Path, began: float) -> None:
     control = SandboxControl(STRIPE_BASE, TWILIO_BASE)
     is_first = not card.exists()
     os.environ.update(environment(stack))
+    MEDIA.mkdir(exist_ok=True)
     if is_first:
         control.start_at(control.now() - timedelta(days=DAYS))
     app = prepare()
@@ -123,6 +130,10 @@ def environment(stack: Stack) -> dict[str, str]:
         "TWILIO_API_BASE": TWILIO_BASE,
         "CLOCK_FILE": str(FOLDER / "clock.json"),
         "STORAGE_ROOT": str(MEDIA),
+        "SPOOL_FOLDER": str(FOLDER / "spool"),
+        "SPOOL_INTERVAL": "1",
+        # The platform that hears of things runs on this machine.
+        "WEBHOOK_ALLOW_PRIVATE": "true",
     }
     webhook_secret = FOLDER / "webhook_secret"
     if webhook_secret.exists():
@@ -144,6 +155,8 @@ def kept(name: str, make: object) -> str:
 def prepare() -> Flask:
     """Migrate, and bring the catalogue to the sandbox; finds everything again on later starts."""
     app = create_app()
+    # The terminal is for people: what the jobs that run here note would bury the logins.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with app.app_context():
         upgrade()
         parts = wiring()
@@ -157,15 +170,7 @@ def prepare() -> Flask:
 
 def start_countinghouse(stack: Stack) -> None:
     """The web server, the worker and the scheduler, as in production."""
-    stack.spawn(
-        "web",
-        [
-            str(Path(sys.executable).parent / "granian"),
-            *("--interface", "wsgi", "--host", "127.0.0.1", "--port", str(PORT)),
-            *("--workers", "1", "--blocking-threads", "6", "--no-ws", "--log-level", "warning", "wsgi:app"),
-        ],
-        ready=lambda: answers(f"{BASE}/login"),
-    )
+    start_web(stack, PORT, workers=2, threads=3)
     stack.spawn("worker", [sys.executable, "worker.py"])
     stack.spawn("scheduler", [sys.executable, "worker.py", "--scheduler"])
 
@@ -178,9 +183,18 @@ def make_history(app: Flask, stack: Stack, control: SandboxControl, card: Path) 
     else:
         say("DEMO_DATA holds no traffic files: making six months of history with messages of our own …")
     tenants, staff = create_accounts(app, control.now())
-    write_platform_config(PLATFORM_CONFIG, BASE, MEDIA, tenants)
+    webhook_secrets = add_webhook_endpoints(BASE, f"http://127.0.0.1:{PLATFORM_PORT}", tenants)
+    write_platform_config(PLATFORM_CONFIG, BASE, MEDIA, tenants, webhook_secrets)
     platform = start_example_platform(stack, PLATFORM_CONFIG, PLATFORM_PORT)
-    Seed(app, BASE, platform, control, traffic, tenants, say).run()
+    with app.app_context():
+        callers = {tenant.slug: Callers(wiring().settings, tenant.sms_from) for tenant in tenants}
+    Seed(BASE, platform, callers, Timeline(app, control), traffic, tenants, say).run()
+    with app.app_context():
+        wait_for_counted_requests()
+        say(check_history(tenants, platform))
+    for tenant in tenants:
+        if platform.stopped[tenant.slug]:
+            say(f"{tenant.name}: {platform.stopped[tenant.slug]} texts were stopped at what Free includes.")
     write_card(card, tenants, staff, CREDIT if traffic.is_real else "")
 
 

@@ -74,6 +74,13 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
+def run_command(app: Flask, *arguments: str, code: int = 0) -> str:
+    """What a command of the operator prints; it must end with this exit status."""
+    result = app.test_cli_runner().invoke(args=[*arguments])
+    assert result.exit_code == code, result.output
+    return result.output.strip()
+
+
 def set_up_stripe() -> None:
     """The catalogue at the sandbox, as `flask stripe setup` brings it there."""
     with unit_of_work() as session:

@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import psutil
+from pydantic import SecretStr
 
 from dashboard.config import Settings
 from embedded.ports import free_port
@@ -16,21 +17,11 @@ from embedded.web_server import answers, web_command, web_environment
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """These settings as environment variables."""
+    """This process' environment with these settings: for one that records its API requests without being told to."""
     values = {
-        "SECRET_KEY": settings.secret_key.get_secret_value(),
-        "PUBLIC_URL": settings.public_url,
-        "DATABASE_URL": settings.database_url or "",
-        "REDIS_URL": settings.redis_url,
-        "STRIPE_SECRET_KEY": settings.stripe_secret_key.get_secret_value(),
-        "STRIPE_API_BASE": settings.stripe_api_base or "",
-        "STRIPE_WEBHOOK_SECRET": settings.stripe_webhook_secret.get_secret_value()
-        if settings.stripe_webhook_secret
-        else "",
-        "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
-        "TWILIO_AUTH_TOKEN": settings.twilio_auth_token.get_secret_value(),
-        "TWILIO_API_BASE": settings.twilio_api_base or "",
-        "CLOCK_FILE": str(settings.clock_file or ""),
+        name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in settings
+        if value is not None and name not in {"pinned", "spool_interval"}
     }
     return {**os.environ, **values}
 

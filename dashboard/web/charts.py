@@ -84,10 +84,13 @@ def build_chart(report: UsageReport) -> Chart:
 
 
 def scale_top(highest: int) -> int:
-    """The top of the scale: four equal whole steps, each 1, 2, 2.5 or 5 times a power of ten, that hold `highest`."""
+    """The top of the scale: four equal whole steps that hold `highest` and leave little room above it.
+
+    A step is 1, 1.5, 2, 2.5, 3, 4 or 5 times a power of ten.
+    """
     step = 1
     while True:
-        for factor in (1, 2, 2.5, 5):
+        for factor in (1, 1.5, 2, 2.5, 3, 4, 5):
             size = step * factor
             if size == int(size) and size * TICKS >= highest:
                 return int(size) * TICKS

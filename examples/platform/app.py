@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 
 from examples.platform import contacts, content, conversations, marketing, webhooks
 from examples.platform.config import Config, load_config
-from examples.platform.phones import PhoneError
+from examples.platform.phones import LimitReached, PhoneError
 from examples.platform.tenants import Actor, BadField, Fields, Tenant, open_tenants
 
 Action = Callable[[Actor, Fields], dict[str, Any]]
@@ -48,7 +48,11 @@ def create_app(config: Config | None = None) -> Flask:
 
     @app.get("/health")
     def health() -> ResponseReturnValue:
-        return {name: tenant.usage.stats().waiting for name, tenant in tenants.items()}
+        """What still waits to be reported, and what Countinghouse refused for good."""
+        return {
+            name: {"waiting": tenant.usage.stats().waiting, "refused": len(tenant.usage.refused())}
+            for name, tenant in tenants.items()
+        }
 
     @app.post("/<tenant>/actions/<name>")
     def act(tenant: str, name: str) -> ResponseReturnValue:
@@ -57,9 +61,12 @@ def create_app(config: Config | None = None) -> Flask:
 
     @app.post("/<tenant>/actions")
     def act_often(tenant: str) -> ResponseReturnValue:
-        """A list of actions, in order; with `?wait`, answered once Countinghouse has everything that was reported."""
+        """A list of actions, in order; with `?wait`, answered once Countinghouse has everything that was reported.
+
+        A limit stops its own text or call, none of the actions after it: its result says so in `stopped`.
+        """
         known = _known(tenant)
-        results = [_act(known, action, config) for action in _body(list)]
+        results = [_act_within_limits(known, action, config) for action in _body(list)]
         if "wait" in request.args and not known.usage.flush(PATIENCE):
             abort(504, "Countinghouse has not taken everything yet; it waits in the spool.")
         return jsonify(results), 201
@@ -70,7 +77,7 @@ def create_app(config: Config | None = None) -> Flask:
 
     @app.errorhandler(PhoneError)
     def phone_error(error: PhoneError) -> ResponseReturnValue:
-        return {"error": str(error)}, error.status if error.status == 422 else 502
+        return {"error": str(error)}, error.status if error.status in {402, 422} else 502
 
     @app.errorhandler(SpoolFull)
     def spool_full(error: SpoolFull) -> ResponseReturnValue:
@@ -78,6 +85,13 @@ def create_app(config: Config | None = None) -> Flask:
         return {"error": str(error)}, 503
 
     return app
+
+
+def _act_within_limits(tenant: Tenant, given: Any, config: Config) -> dict[str, Any]:
+    try:
+        return _act(tenant, given, config)
+    except LimitReached as limit:
+        return {"stopped": str(limit)}
 
 
 def _act(tenant: Tenant, given: Any, config: Config) -> dict[str, Any]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from examples.platform.phones import LimitReached
 from examples.platform.tenants import Actor, Fields
 
 
 def launch_campaign(actor: Actor, fields: Fields) -> dict[str, Any]:
-    """Launch a campaign: one text to everybody in its audience. The texts are counted by Countinghouse."""
+    """Launch a campaign: one text to everybody in its audience, as far as the tenant's limits go.
+
+    The texts are counted by Countinghouse.
+    """
     name, text, audience = fields.text("name"), fields.text("text"), fields.texts("to")
     campaign = actor.tenant.store.add("campaign", {"name": name, "text": text}) or ""
     actor.tenant.usage.record(
@@ -18,8 +22,12 @@ def launch_campaign(actor: Actor, fields: Fields) -> dict[str, Any]:
         metadata={"name": name, "audience": len(audience)},
         occurred_at=actor.at,
     )
-    for to in audience:
-        actor.tenant.phones.send_text(to, text, user=actor.user, metadata={"campaign": name, "campaign_id": campaign})
+    metadata = {"campaign": name, "campaign_id": campaign}
+    for sent, to in enumerate(audience):
+        try:
+            actor.tenant.phones.send_text(to, text, user=actor.user, metadata=metadata)
+        except LimitReached as limit:
+            return {"campaign": campaign, "texts": sent, "stopped": str(limit)}
     return {"campaign": campaign, "texts": len(audience)}
 
 

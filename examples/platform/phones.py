@@ -11,12 +11,19 @@ import requests
 ATTEMPTS = 3
 
 
+LIMIT_REACHED = 402
+
+
 class PhoneError(Exception):
     """Countinghouse did not take the text or call; `status` is its answer's."""
 
     def __init__(self, status: int, detail: str) -> None:
         super().__init__(detail)
         self.status = status
+
+
+class LimitReached(PhoneError):
+    """A cap, a budget or what Free includes stands against it. It is no failure: nobody was texted or called."""
 
 
 class Phones:
@@ -51,8 +58,18 @@ class Phones:
                 if answer.ok:
                     sent: dict[str, Any] = answer.json()
                     return sent
-                status, detail = answer.status_code, answer.text
+                status, detail = answer.status_code, _reason(answer)
+            if status == LIMIT_REACHED:
+                raise LimitReached(status, detail)
             if status not in {429, 503} or attempt == ATTEMPTS:
                 raise PhoneError(status, detail)
             time.sleep(0.2 * attempt)
         raise AssertionError("the loop ends by itself")
+
+
+def _reason(answer: requests.Response) -> str:
+    """What Countinghouse says is wrong (problem+json), or the answer as it is."""
+    try:
+        return str(answer.json()["detail"])
+    except (ValueError, LookupError, TypeError):
+        return answer.text

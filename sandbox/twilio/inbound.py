@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 
 import requests
 from flask import Flask, jsonify, request
@@ -22,13 +23,16 @@ NEEDED = ("account", "token", "url", "to", "from")
 
 
 def register(app: Flask, store: Store, clock: Clock) -> None:
-    """Answer below /_sandbox/inbound. Each webhook is sent before the answer, which tells what came back."""
+    """Answer below /_sandbox/inbound. Each webhook is sent before the answer, which tells what came back.
+
+    A list of texts or calls is answered by a list; one that asks for too little leaves all of them undone.
+    """
 
     @app.post("/_sandbox/inbound/text")
     def text() -> ResponseReturnValue:
-        wanted = request.get_json()
-        if problem := _missing(wanted):
-            return problem
+        return _each(one_text)
+
+    def one_text(wanted: Thing) -> Thing:
         message = new_message(
             wanted["account"],
             clock,
@@ -41,17 +45,15 @@ def register(app: Flask, store: Store, clock: Clock) -> None:
         with store.writing():
             store.put("twilio_text", message, message["sid"])
         told = [_tell(wanted, wanted["url"], _form_of_text(message)) for _ in range(int(wanted.get("times", 1)))]
-        return jsonify({"sid": message["sid"], "answers": told})
+        return {"sid": message["sid"], "answers": told}
 
     @app.post("/_sandbox/inbound/call")
     def call() -> ResponseReturnValue:
         """`status_url` hears how it ended: `status`, after `seconds` when it was completed."""
-        wanted = request.get_json()
-        if problem := _missing(wanted):
-            return problem
+        return _each(one_call)
+
+    def one_call(wanted: Thing) -> Thing:
         end = Step(wanted.get("status", "completed"))
-        if end.status not in FINAL:
-            return jsonify({"error": f"status: must be one of {', '.join(FINAL)}"}), 400
         if end.status == "completed":
             end = Step(end.status, seconds=int(wanted.get("seconds", 0)))
         made = new_call(
@@ -69,12 +71,26 @@ def register(app: Flask, store: Store, clock: Clock) -> None:
         if wanted.get("status_url"):
             form = form_of_call(made, end, clock)
             told += [_tell(wanted, wanted["status_url"], form) for _ in range(int(wanted.get("times", 1)))]
-        return jsonify({"sid": made["sid"], "answers": told})
+        return {"sid": made["sid"], "answers": told}
 
 
-def _missing(wanted: Thing) -> ResponseReturnValue | None:
+def _each(take: Callable[[Thing], Thing]) -> ResponseReturnValue:
+    given = request.get_json()
+    many = given if isinstance(given, list) else [given]
+    for wanted in many:
+        if problem := _problem(wanted):
+            return jsonify({"error": problem}), 400
+    taken = [take(wanted) for wanted in many]
+    return jsonify(taken if isinstance(given, list) else taken[0])
+
+
+def _problem(wanted: Thing) -> str | None:
     missing = [name for name in NEEDED if not wanted.get(name)]
-    return (jsonify({"error": f"give {', '.join(missing)}"}), 400) if missing else None
+    if missing:
+        return f"give {', '.join(missing)}"
+    if wanted.get("status", FINAL[0]) not in FINAL:
+        return f"status: must be one of {', '.join(FINAL)}"
+    return None
 
 
 def _form_of_text(message: Thing) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +17,13 @@ from dashboard.app import create_app
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_webhook
 from dashboard.wiring import wiring
+from embedded.ports import free_port
 from embedded.stack import Stack
 from embedded.web_server import answers, web_command, web_environment
 from tests.conftest import settings_for
 from tests.platform import IsolatedClient, set_up_stripe
 from tests.sandbox_server import SandboxServer
+from tests.served import environment_of
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
@@ -40,9 +41,7 @@ class Platform:
 @pytest.fixture
 def platform(stack: Stack, sandbox: SandboxServer, database_url: str, tmp_path: Path) -> Iterator[Platform]:
     """The platform on an empty database, its catalogue set up and its webhooks registered."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     app = create_app(settings_for(stack, sandbox, database_url, public_url=base))
     app.test_client_class = IsolatedClient
@@ -51,7 +50,7 @@ def platform(stack: Stack, sandbox: SandboxServer, database_url: str, tmp_path: 
         set_up_stripe()
         secret = set_up_webhook(wiring().stripe_client, f"{base}/api/billing/webhook")
         assert secret is not None
-        environment = web_environment({**os.environ, **as_environment(app, secret.value)})
+        environment = web_environment({**environment_of(wiring().settings), "STRIPE_WEBHOOK_SECRET": secret.value})
         command = web_command(port, workers=1, threads=4)
         web = stack.spawn(f"web-{port}", command, env=environment, ready=lambda: answers(f"{base}/login"))
         worker = stack.spawn(f"worker-{port}", [sys.executable, "worker.py"], env=environment)
@@ -61,25 +60,6 @@ def platform(stack: Stack, sandbox: SandboxServer, database_url: str, tmp_path: 
         db.session.remove()
         db.engine.dispose()
         wiring().redis.close()
-
-
-def as_environment(app: Flask, webhook_secret: str) -> dict[str, str]:
-    """The settings of an application as variables, for a process of its own."""
-    settings = app.extensions["countinghouse"].settings
-    return {
-        "SECRET_KEY": settings.secret_key.get_secret_value(),
-        "PUBLIC_URL": settings.public_url,
-        "DATABASE_URL": settings.database_url,
-        "REDIS_URL": settings.redis_url,
-        "STRIPE_SECRET_KEY": settings.stripe_secret_key.get_secret_value(),
-        "STRIPE_WEBHOOK_SECRET": webhook_secret,
-        "STRIPE_API_BASE": settings.stripe_api_base,
-        "TWILIO_ACCOUNT_SID": settings.twilio_account_sid,
-        "TWILIO_AUTH_TOKEN": settings.twilio_auth_token.get_secret_value(),
-        "TWILIO_API_BASE": settings.twilio_api_base,
-        "CLOCK_FILE": str(settings.clock_file),
-        "SPOOL_FOLDER": str(settings.api_request_spool),
-    }
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ import pytest
 from countinghouse_client import Countinghouse
 from flask import Flask
 
-from tests.client.servers import AppServer, free_port
+from embedded.ports import free_port
+from tests.client.servers import AppServer
 from tests.platform import new_tenant
 
 

@@ -14,14 +14,6 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, make_server
 
 
-def free_port() -> int:
-    """A port that nobody holds at present."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
 class AppServer:
     """The real application on a real socket."""
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-import os
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,89 +18,9 @@ from dashboard.models import TextMessage
 from dashboard.wiring import unit_of_work
 from embedded.stack import Stack
 from tests.client import ledger
-from tests.client.servers import AppServer, CannedServer, free_port, http_answer
-from tests.platform import new_tenant
+from tests.client.servers import AppServer, CannedServer, http_answer
+from tests.examples.running import SECRET, TENANT, Platform, start
 from tests.sandbox_server import wait_until
-
-ROOT = Path(__file__).resolve().parents[2]
-TENANT = "harbor"
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-@dataclass
-class Platform:
-    """Where it runs, and what it keeps where."""
-
-    base: str
-    media: Path
-
-    def post(self, path: str, body: object, **headers: str) -> requests.Response:
-        """Act, as Ada if nobody else is named."""
-        return requests.post(
-            f"{self.base}/{TENANT}/{path}", json=body, headers={"Platform-User": "ada", **headers}, timeout=60
-        )
-
-    def act(self, action: str, /, **fields: Any) -> dict[str, Any]:
-        """One action that must succeed; its result."""
-        answer = self.post("actions?wait=1", [{"action": action, **fields}])
-        assert answer.status_code == 201, answer.text
-        result: dict[str, Any] = answer.json()[0]
-        return result
-
-
-def start(stack: Stack, folder: Path, countinghouse: str, **more: object) -> tuple[Platform, Any]:
-    """Start the platform as a process of its own, as `make demo` does."""
-    port = free_port()
-    tenant_id, key = new_tenant()
-    config = {
-        "countinghouse": countinghouse,
-        "data": str(folder / "data"),
-        "media": str(folder / "media"),
-        "tenants": {TENANT: {"id": tenant_id, "api_key": key, "webhook_secret": SECRET}},
-        **more,
-    }
-    (folder / "config.json").write_text(json.dumps(config))
-    base = f"http://127.0.0.1:{port}"
-    process = stack.spawn(
-        f"platform-{port}",
-        [
-            str(Path(sys.executable).parent / "granian"),
-            *("--interface", "wsgi", "--factory", "--host", "127.0.0.1", "--port", str(port)),
-            *("--blocking-threads", "4", "--no-ws", "examples.platform.app:create_app"),
-        ],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT / "client" / "src"),
-            "PLATFORM_CONFIG": str(folder / "config.json"),
-        },
-        ready=lambda: _answers(f"{base}/health"),
-    )
-    return Platform(base, folder / "media" / str(tenant_id)), process
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
-
-
-@pytest.fixture
-def server(app: Flask) -> Iterator[AppServer]:
-    """Countinghouse over HTTP."""
-    server = AppServer(app, free_port())
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def platform(stack: Stack, server: AppServer, tmp_path: Path) -> Iterator[Platform]:
-    """The platform, reporting to Countinghouse."""
-    platform, process = start(stack, tmp_path, server.base, accepts_action_time=True)
-    yield platform
-    process.stop()
-
 
 CASES: list[tuple[str, dict[str, Any], str, int, str, str]] = [
     ("reply", {"conversation": "c-17", "prompt": "Are you open?"}, "AI_MESSAGE_GENERATED", 1, "conversation", "c-17"),
@@ -142,6 +58,31 @@ def test_a_campaign_texts_its_audience(platform: Platform) -> None:
     with unit_of_work() as session:
         texts = session.scalars(select(TextMessage)).all()
         assert {text.details["campaign_id"] for text in texts} == {campaign["campaign"]}
+
+
+def test_a_limit_stops_its_own_text_and_nothing_after_it(platform: Platform) -> None:
+    text = {
+        "action": "send-text",
+        "to": "+15551230000",
+        "text": "x" * 1_531,
+    }  # 11 segments of the 20 that Free includes
+    answer = platform.post("actions?wait=1", [text, text, {"action": "reply", "conversation": "c-1", "prompt": "Hi"}])
+    assert answer.status_code == 201, answer.text
+    sent, stopped, reply = answer.json()
+    assert (sent["segments"], list(stopped), list(reply)) == (11, ["stopped"], ["message", "text"])
+    assert "Free plan includes" in stopped["stopped"]
+    assert {event.usage_type: event.quantity for event in ledger.events()} == {
+        "SMS_SENT": 11,
+        "AI_MESSAGE_GENERATED": 1,
+    }
+    assert platform.post("actions/send-text", text).status_code == 402
+
+
+def test_a_campaign_says_how_far_a_limit_let_it_go(platform: Platform) -> None:
+    audience = ["+15551230001", "+15551230002", "+15551230003"]
+    campaign = platform.act("launch-campaign", name="Long", text="x" * 7 * 153, to=audience)
+    assert (campaign["texts"], "Free plan includes" in campaign["stopped"]) == (2, True)
+    assert sorted(event.usage_type for event in ledger.events()) == ["CAMPAIGN_LAUNCHED", "SMS_SENT", "SMS_SENT"]
 
 
 def test_a_call_is_asked_for_as_the_api_takes_it(stack: Stack, app: Flask, tmp_path: Path) -> None:
@@ -182,7 +123,7 @@ def test_actions_go_on_while_countinghouse_is_down_and_arrive_later(platform: Pl
     moment = datetime.now(UTC) - timedelta(days=40)
     actions = [{"action": "reply", "conversation": "c-1", "prompt": "Hi", "at": moment.isoformat()}] * 50
     assert platform.post("actions", actions).status_code == 201
-    assert requests.get(f"{platform.base}/health", timeout=10).json() == {TENANT: 50}
+    assert platform.health() == {"waiting": 50, "refused": 0}
     server.start()
     wait_until(lambda: ledger.counted() == 50, "the reports to arrive")
     assert {event.occurred_at for event in ledger.events()} == {moment}

@@ -131,3 +131,15 @@ def test_a_call_comes_in_on_demand(sandbox: SandboxServer, receiver: Receiver, t
 def test_what_comes_in_must_say_where_and_from_whom(sandbox: SandboxServer) -> None:
     answer = requests.post(f"{sandbox.twilio_base}/_sandbox/inbound/text", json={"to": NUMBER}, timeout=5)
     assert (answer.status_code, answer.json()["error"]) == (400, "give account, token, url, from")
+
+
+def test_a_list_of_texts_comes_in_together_or_not_at_all(
+    sandbox: SandboxServer, receiver: Receiver, twilio: Client
+) -> None:
+    url = f"{sandbox.twilio_base}/_sandbox/inbound/text"
+    text = {"account": ACCOUNT, "token": TOKEN, "to": NUMBER, "from": CALLER, "url": f"{receiver.url}/sms"}
+    answer = requests.post(url, json=[text, {**text, "from": ""}], timeout=5)
+    assert (answer.status_code, answer.json()["error"], receiver.received) == (400, "give from", [])
+    made = requests.post(url, json=[text, {**text, "body": "Second"}], timeout=5).json()
+    assert [answer["status"] for each in made for answer in each["answers"]] == [200, 200]
+    assert {each["sid"] for each in made} == {message.sid for message in twilio.messages.list()}

@@ -12,7 +12,7 @@ from tests.factories import NOON, make_tenant, record
 
 @pytest.mark.parametrize(
     ("highest", "top"),
-    [(0, 4), (1, 4), (4, 4), (5, 8), (11, 20), (20, 20), (21, 40), (99, 100), (101, 200), (4_001, 8_000)],
+    [(0, 4), (1, 4), (4, 4), (5, 8), (9, 12), (20, 20), (21, 40), (41, 60), (99, 100), (101, 120), (4_001, 6_000)],
 )
 def test_the_scale_ends_on_a_round_number(highest: int, top: int) -> None:
     assert scale_top(highest) == top

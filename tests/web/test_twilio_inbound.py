@@ -11,9 +11,8 @@ from sqlalchemy import func, select
 
 from dashboard.database import db
 from dashboard.models import Call, Tenant, UnassignedCallback, UsageEvent
-from tests.platform import bearer, new_tenant
+from tests.platform import bearer, new_tenant, run_command
 from tests.telephony import CALL_SID, TEXT_SID, post_form, post_json, totals
-from tests.test_cli import run
 
 NUMBER, CALLER = "+15005550123", "+15551239999"
 TEXT = {"MessageSid": TEXT_SID, "SmsStatus": "received", "To": NUMBER, "From": CALLER, "NumSegments": "3", "Body": "Hi"}
@@ -82,7 +81,7 @@ def test_what_comes_in_at_a_number_nobody_has_is_kept_and_recorded_when_it_is_as
         post_form(client, "/api/twilio/voice", RINGING)
     assert (totals(), kept()) == ({}, 3)
     received_at = db.session.scalars(select(UnassignedCallback.received_at).limit(1)).one()
-    assert "3 kept webhooks" in run(app, "accounts", "assign-number", str(tenant_id), NUMBER)
+    assert "3 kept webhooks" in run_command(app, "accounts", "assign-number", str(tenant_id), NUMBER)
     counted = {"SMS_RECEIVED": 3, "CALL_RECEIVED": 1, "CALL_DURATION_SECONDS": 61}
     assert (totals(), kept()) == (counted, 0)
     text = db.session.scalars(select(UsageEvent).where(UsageEvent.usage_type == "SMS_RECEIVED")).one()
@@ -95,13 +94,13 @@ def test_what_comes_in_at_a_number_nobody_has_is_kept_and_recorded_when_it_is_as
 def test_a_number_belongs_to_one_tenant(app: Flask) -> None:
     one, _ = new_tenant(sms_from=None)
     other, _ = new_tenant()
-    run(app, "accounts", "assign-number", str(one), NUMBER)
-    assert "0 kept webhooks" in run(app, "accounts", "assign-number", str(one), NUMBER)
-    assert "belongs to another tenant" in run(app, "accounts", "assign-number", str(other), NUMBER, code=1)
+    run_command(app, "accounts", "assign-number", str(one), NUMBER)
+    assert "0 kept webhooks" in run_command(app, "accounts", "assign-number", str(one), NUMBER)
+    assert "belongs to another tenant" in run_command(app, "accounts", "assign-number", str(other), NUMBER, code=1)
     taken = ("accounts", "create-tenant", "Late", "--email", "late@tenant.example", "--sms-from", NUMBER)
-    assert "sms_from" in run(app, *taken, code=1)
-    assert "number: must be" in run(app, "accounts", "assign-number", str(one), "555", code=1)
-    assert "there is no tenant 99" in run(app, "accounts", "assign-number", "99", NUMBER, code=1)
+    assert "sms_from" in run_command(app, *taken, code=1)
+    assert "number: must be" in run_command(app, "accounts", "assign-number", str(one), "555", code=1)
+    assert "there is no tenant 99" in run_command(app, "accounts", "assign-number", "99", NUMBER, code=1)
     assert db.session.get_one(Tenant, one).sms_from == NUMBER
 
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.billing.limits import MAX_BUDGET, MAX_CAP
-from dashboard.billing.plans import CURRENCY
 from dashboard.billing.usage_input import MAX_QUANTITY
 from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
 from dashboard.web.api.answers import Shape
@@ -28,7 +27,9 @@ class BudgetIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     amount: int = Field(ge=0, le=MAX_BUDGET, description="Minor units of `currency` a billing period.")
-    currency: str = Field(default=CURRENCY, json_schema_extra={"enum": [CURRENCY]})
+    currency: str | None = Field(
+        default=None, pattern="^[a-z]{3}$", description="The currency of the plans, such as usd; it is meant if absent."
+    )
 
 
 class ReservationIn(BaseModel):

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
-from dashboard.billing.plans import CURRENCY
+from dashboard.billing.plans import catalog
 from dashboard.billing.quotas import find_reservation, release, reserve
 from dashboard.billing.usage_input import MAX_QUANTITY, clean_text
 from dashboard.web.api.keys import json_body, require_key
@@ -73,9 +73,9 @@ def update_budget() -> ResponseReturnValue:
     An action that would cost more is stopped as by a cap; one that the plan still includes is not.
     """
     fields = _fields({"amount", "currency"})
-    currency = fields.get("currency", CURRENCY)
+    currency = fields.get("currency") or catalog().currency
     if not isinstance(currency, str):
-        raise InvalidInput("currency", f"must be {CURRENCY}, the currency of the plans")
+        raise InvalidInput("currency", f"must be {catalog().currency}, the currency of the plans")
     set_budget(session(), g.tenant_id, _whole(fields, "amount"), currency, set_by=g.api_key_name, now=now())
     session().commit()
     return _limits()
@@ -85,7 +85,7 @@ def update_budget() -> ResponseReturnValue:
 @describe(tag=TAG, scope="limits:manage", answers=_LIMITS)
 def destroy_budget() -> ResponseReturnValue:
     """Lift the budget"""
-    set_budget(session(), g.tenant_id, None, CURRENCY, set_by=g.api_key_name, now=now())
+    set_budget(session(), g.tenant_id, None, catalog().currency, set_by=g.api_key_name, now=now())
     session().commit()
     return _limits()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from flask.cli import with_appcontext
 
-from dashboard.cli_errors import explained
-from dashboard.cli_stripe.environment_file import write_environment
-from dashboard.cli_stripe.table import show_steps
+from dashboard.cli.common import explained
+from dashboard.cli.stripe.environment_file import write_environment
+from dashboard.cli.stripe.table import show_steps
 from dashboard.integrations.stripe.catalog_setup import Setup, SetupImpossible, plan_setup
 from dashboard.wiring import session, unit_of_work, wiring
 

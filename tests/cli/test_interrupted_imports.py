@@ -18,14 +18,14 @@ from sqlalchemy.orm import Session
 from dashboard.database import db, lock_object
 from dashboard.models import UsageImportError
 from dashboard.wiring import unit_of_work
-from tests.cli_usage.command import WHEN, line_reached, run, start, states, stored, write
+from tests.cli.command import WHEN, line_reached, run, start, states, stored, write
 from tests.factories import make_tenant, usage_body
+from tests.platform import run_command
 from tests.sandbox_server import wait_until
 
 
 def assert_verified(app: Flask) -> None:
-    result = app.test_cli_runner().invoke(args=["usage", "verify"])
-    assert (result.exit_code, result.output) == (0, "0 differences\n")
+    assert run_command(app, "usage", "verify") == "0 differences"
 
 
 def mixed_events(count: int) -> Iterator[object]:

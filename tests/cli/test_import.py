@@ -16,7 +16,7 @@ from sqlalchemy import delete, select, update
 
 from dashboard.models import UsageImport, UsageImportError, UsageRollup
 from dashboard.wiring import unit_of_work
-from tests.cli_usage.command import WHEN, run, start, states, stored, write
+from tests.cli.command import WHEN, run, start, states, stored, write
 from tests.factories import make_tenant, usage_body
 
 

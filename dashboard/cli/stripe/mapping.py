@@ -6,7 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from dashboard.billing import plan_mapping
-from dashboard.cli_errors import explained
+from dashboard.cli.common import explained
 from dashboard.jobs.prices import settle_prices
 from dashboard.wiring import now, unit_of_work
 

@@ -13,13 +13,14 @@ from sqlalchemy.exc import OperationalError
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.usage_import.runs import ImportTaken
 from dashboard.billing.usage_import.source import format_of, open_source
-from dashboard.cli_usage.importing import READERS, Options, import_source
-from dashboard.cli_usage.terminal import Stopped
+from dashboard.cli.common import ID
+from dashboard.cli.usage_import.importing import READERS, Options, import_source
+from dashboard.cli.usage_import.terminal import Stopped
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
-@click.option("--tenant", "tenant_id", type=click.IntRange(1, 2**63 - 1), required=True, help="The tenant's id.")
+@click.option("--tenant", "tenant_id", type=ID, required=True, help="The tenant's id.")
 @click.option("--format", "file_format", type=click.Choice(list(READERS)), help="By the file's name unless given.")
 @click.option("--batch", "batch_size", type=click.IntRange(1, 10_000), default=1_000, show_default=True)
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Refused lines: .csv, or JSON Lines.")

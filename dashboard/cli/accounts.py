@@ -1,37 +1,20 @@
-"""The operator's commands: flask accounts …, flask billing …, flask stripe …, flask usage …"""
+"""`flask accounts …`: tenants, people, numbers and API keys."""
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 
 import click
-from flask import Flask
 from flask.cli import AppGroup
+from sqlalchemy.orm import Session
 
-from dashboard.billing import accounts, api_keys, inbound, rollups
+from dashboard.billing import accounts, api_keys, inbound
 from dashboard.billing.errors import InvalidInput
-from dashboard.cli_errors import explained
-from dashboard.cli_stripe import map_price, setup
-from dashboard.cli_usage import import_usage
-from dashboard.jobs.metering import start_sync
-from dashboard.jobs.storage import measure_storage
-from dashboard.models import Role, Tenant, User
+from dashboard.cli.common import ID, explained
+from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work
 
 account_commands = AppGroup("accounts", help="Tenants, people and API keys.")
-billing_commands = AppGroup("billing", help="What is owed to Stripe.")
-stripe_commands = AppGroup("stripe", help="The catalogue at Stripe.")
-usage_commands = AppGroup("usage", help="The usage ledger.")
-usage_commands.add_command(import_usage)
-stripe_commands.add_command(setup)
-stripe_commands.add_command(map_price)
-
-
-def register(app: Flask) -> None:
-    """Add the command groups."""
-    for group in (account_commands, billing_commands, stripe_commands, usage_commands):
-        app.cli.add_command(group)
 
 
 @account_commands.command("create-tenant")
@@ -47,15 +30,13 @@ def create_tenant(name: str, email: str, sms_from: str | None) -> None:
 
 
 @account_commands.command("assign-number")
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=ID)
 @click.argument("number")
 @explained
 def assign_number(tenant_id: int, number: str) -> None:
     """Give an E.164 number to a tenant, and record what came in at it before."""
     with unit_of_work() as session:
-        tenant = session.get(Tenant, tenant_id)
-        if tenant is None:
-            raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
+        tenant = _need_tenant(session, tenant_id)
         recorded = inbound.assign_number(session, tenant, number, now())
         click.echo(f"{number} belongs to tenant {tenant_id}; {recorded} kept webhooks recorded")
 
@@ -64,24 +45,21 @@ def assign_number(tenant_id: int, number: str) -> None:
 @click.argument("email")
 @click.option("--name", required=True)
 @click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True)
-@click.option("--tenant", "tenant_id", type=int, help="The tenant's id.")
+@click.option("--tenant", "tenant_id", type=ID, help="The tenant's id.")
 @click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value)
 @click.option("--staff", is_flag=True, help="A member of staff sees every tenant.")
 @explained
 def create_user(email: str, name: str, password: str, tenant_id: int | None, role: str, *, staff: bool) -> None:
     """Create a person, as a member of a tenant or as staff."""
     with unit_of_work() as session:
-        user: User = accounts.create_user(session, email=email, name=name, password=password, is_staff=staff, now=now())
+        user = accounts.create_user(session, email=email, name=name, password=password, is_staff=staff, now=now())
         if tenant_id is not None:
-            tenant = session.get(Tenant, tenant_id)
-            if tenant is None:
-                raise InvalidInput("tenant", f"there is no tenant {tenant_id}")
-            accounts.add_member(session, tenant, user, Role(role))
+            accounts.add_member(session, _need_tenant(session, tenant_id), user, Role(role))
         click.echo(user.email)
 
 
 @account_commands.command("create-key")
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=ID)
 @click.option("--name", default="default")
 @click.option("--scope", "scopes", multiple=True, help="What it may do; repeat for more. Everything when left out.")
 @click.option("--expires", type=click.DateTime(), help="When it stops working, UTC.")
@@ -89,11 +67,9 @@ def create_user(email: str, name: str, password: str, tenant_id: int | None, rol
 def create_key(tenant_id: int, name: str, scopes: tuple[str, ...], expires: datetime | None) -> None:
     """Create an API key for a tenant's service and print it; it cannot be read again."""
     with unit_of_work() as session:
-        if session.get(Tenant, tenant_id) is None:
-            raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
         key = api_keys.create_api_key(
             session,
-            tenant_id,
+            _need_tenant(session, tenant_id).id,
             name,
             now(),
             scopes=scopes or api_keys.ALL_SCOPES,
@@ -104,7 +80,7 @@ def create_key(tenant_id: int, name: str, scopes: tuple[str, ...], expires: date
 
 
 @account_commands.command("list-keys")
-@click.argument("tenant_id", type=int)
+@click.argument("tenant_id", type=ID)
 def list_keys(tenant_id: int) -> None:
     """List a tenant's API keys: id, last four, name, scopes and state."""
     with unit_of_work() as session:
@@ -114,8 +90,8 @@ def list_keys(tenant_id: int) -> None:
 
 
 @account_commands.command("revoke-key")
-@click.argument("tenant_id", type=int)
-@click.argument("key_id", type=int)
+@click.argument("tenant_id", type=ID)
+@click.argument("key_id", type=ID)
 @explained
 def revoke_key(tenant_id: int, key_id: int) -> None:
     """Revoke an API key: calls with it are refused from now on."""
@@ -124,27 +100,8 @@ def revoke_key(tenant_id: int, key_id: int) -> None:
         click.echo(f"{key.name} is revoked")
 
 
-@billing_commands.command("sync")
-def billing_sync() -> None:
-    """Ask the worker for a meter sync of all tenants."""
-    click.echo(f"sync {start_sync('command line')} is queued")
-
-
-@usage_commands.command("verify")
-def usage_verify() -> None:
-    """Rebuild every rollup aside and compare it with the stored one; exit 1 on any difference."""
-    with unit_of_work() as session:
-        differences = rollups.verify_rollups(session)
-    for each in differences:
-        click.echo(
-            f"tenant {each.tenant_id} {each.usage_type} {each.bucket_start.isoformat()}: "
-            f"ledger {each.ledger}, rollup {each.rollup}"
-        )
-    click.echo(f"{len(differences)} differences")
-    sys.exit(1 if differences else 0)
-
-
-@usage_commands.command("measure-storage")
-def usage_measure_storage() -> None:
-    """Take today's (UTC) storage reading of every tenant that has none; the schedule does so by itself."""
-    click.echo(f"{measure_storage(now())} tenants measured")
+def _need_tenant(session: Session, tenant_id: int) -> Tenant:
+    tenant = session.get(Tenant, tenant_id)
+    if tenant is None:
+        raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
+    return tenant

@@ -1,4 +1,4 @@
-"""What is wrong, in one line on the terminal instead of a traceback."""
+"""What the commands have in common: errors in one line, and ids."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+ID = click.IntRange(1, 2**63 - 1)
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:
-    """Let a command end with exit status 1 and one line for the errors that people can mend."""
+    """Show what is wrong in one line instead of a traceback."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -25,7 +25,7 @@ from dashboard.billing.usage_import.runs import (
     rehearse_import,
 )
 from dashboard.billing.usage_import.source import Source
-from dashboard.cli_usage.terminal import Stopped, interruption, show_progress, summarise
+from dashboard.cli.usage_import.terminal import Stopped, interruption, show_progress, summarise
 from dashboard.wiring import now, unit_of_work
 
 READERS = {"csv": read_csv, "jsonl": read_json_lines}

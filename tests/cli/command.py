@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,12 +11,12 @@ from pathlib import Path
 
 from click.testing import Result
 from flask import Flask
-from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from dashboard.models import UsageEvent, UsageImport, UsageRollup
 from dashboard.wiring import unit_of_work, wiring
 from embedded.stack import ROOT
+from tests.served import environment_of
 
 WHEN = "2026-06-15T10:00:00Z"
 
@@ -41,7 +40,7 @@ def start(file: Path, tenant_id: int, *more: str, stderr: int = subprocess.STDOU
     with subprocess.Popen(
         [*argv, "--tenant", str(tenant_id), *more],
         cwd=ROOT,
-        env=environment(),
+        env=environment_of(wiring().settings),
         stdout=subprocess.PIPE,
         stderr=stderr,
         text=True,
@@ -50,16 +49,6 @@ def start(file: Path, tenant_id: int, *more: str, stderr: int = subprocess.STDOU
             yield process
         finally:
             process.kill()
-
-
-def environment() -> dict[str, str]:
-    """The settings of the application under test, as variables."""
-    given = {
-        name.upper(): value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        for name, value in wiring().settings
-        if value is not None and name != "pinned"
-    }
-    return {**os.environ, **given}
 
 
 def stored(tenant_id: int) -> tuple[int, int]:
