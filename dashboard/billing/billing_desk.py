@@ -13,9 +13,9 @@ from dashboard.billing.invoices import sync_invoice
 from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.billing.ports_subscriptions import LiveSubscription
-from dashboard.billing.subscription_outlooks import take_in_subscription
+from dashboard.billing.subscription_outlooks import apply_whole, whole_of
 from dashboard.billing.subscriptions import LIVE
-from dashboard.database import lock_object
+from dashboard.database import lock_object, try_lock_object
 from dashboard.models import Subscription
 
 # Neither live nor over: something is expected of the customer, or they paused.
@@ -71,13 +71,15 @@ def need_subscription(desk: Desk) -> LiveSubscription:
 
 
 def take_in(desk: Desk, live: LiveSubscription) -> None:
-    """Overwrite our copies of a subscription and its latest invoice: the page after the action shows the outcome."""
-    if live.latest_invoice_id is not None:
-        lock_object(desk.session, "stripe", live.latest_invoice_id)
+    """Overwrite our copies of a subscription and its latest invoice: the page after the action shows the outcome.
+
+    An invoice whose lock is taken is left to its webhook, which has it in hand; waiting for it could wait for ever.
+    """
+    if live.latest_invoice_id is not None and try_lock_object(desk.session, "stripe", live.latest_invoice_id):
         invoice = desk.provider.fetch_invoice(live.latest_invoice_id)
         if invoice is not None:
             sync_invoice(desk.session, invoice, desk.now)
-    take_in_subscription(desk.session, desk.provider, desk.pins, live, desk.now)
+    apply_whole(desk.session, desk.pins, whole_of(desk.provider, live), desk.now)
 
 
 def take_in_by_id(desk: Desk, subscription_id: str) -> None:

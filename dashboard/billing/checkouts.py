@@ -129,18 +129,19 @@ def _store(desk: Desk, wanted: NewCheckout, made: SetupFacts) -> CheckoutSession
     return row
 
 
-def sync_checkout(session: Session, provider: BillingProvider, pins: PricePins, session_id: str, now: datetime) -> bool:
+def apply_checkout(
+    session: Session, provider: BillingProvider, pins: PricePins, found: SetupFacts, now: datetime
+) -> bool:
     """What a webhook about a checkout calls for: its state, and its subscription should that one's events be late.
 
     False when it is none of our tenants', or changes nothing here.
     """
-    found = provider.read_checkout(session_id)
-    tenant = tenant_of_customer(session, found.customer_id) if found and found.customer_id else None
-    if found is None or tenant is None:
+    tenant = tenant_of_customer(session, found.customer_id) if found.customer_id else None
+    if tenant is None:
         return False
     hold_billing(session, tenant.id)
-    desk = Desk(session, provider, pins, tenant.id, f"checkout-{session_id}", now)
-    known = session.get(CheckoutSession, (tenant.id, session_id), populate_existing=True)
+    desk = Desk(session, provider, pins, tenant.id, f"checkout-{found.id}", now)
+    known = session.get(CheckoutSession, (tenant.id, found.id), populate_existing=True)
     if known is not None:
         settle_checkout(desk, known, found)
     if found.subscription_id is not None:

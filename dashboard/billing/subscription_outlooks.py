@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -15,27 +16,37 @@ from dashboard.billing.subscriptions import sync_subscription
 from dashboard.models import SubscriptionOutlook
 
 
-def sync_whole(
-    session: Session, provider: BillingProvider, pins: PricePins, subscription_id: str, now: datetime
-) -> bool:
-    """Fetch a subscription and overwrite what we have of it. False when it is none of our tenants'.
+@dataclass(frozen=True, slots=True)
+class WholeSubscription:
+    """A subscription, and the change that its schedule brings, if it has one."""
 
-    The caller holds the subscription's lock.
-    """
+    live: LiveSubscription
+    scheduled: ScheduledChange | None
+
+    @property
+    def customer_id(self) -> str:
+        """Whose it is, at Stripe."""
+        return self.live.facts.customer_id
+
+
+def read_whole(provider: BillingProvider, subscription_id: str) -> WholeSubscription | None:
+    """Fetch it from Stripe, or None where there is none. The caller holds the subscription's lock."""
     live = provider.read_subscription(subscription_id)
-    return live is not None and take_in_subscription(session, provider, pins, live, now)
+    return whole_of(provider, live) if live is not None else None
 
 
-def take_in_subscription(
-    session: Session, provider: BillingProvider, pins: PricePins, live: LiveSubscription, now: datetime
-) -> bool:
+def whole_of(provider: BillingProvider, live: LiveSubscription) -> WholeSubscription:
     """The same for one that was fetched already."""
-    scheduled = provider.read_schedule(live.schedule_id) if live.schedule_id else None
-    if not sync_subscription(session, live.facts, pins, now):
+    return WholeSubscription(live, provider.read_schedule(live.schedule_id) if live.schedule_id else None)
+
+
+def apply_whole(session: Session, pins: PricePins, whole: WholeSubscription, now: datetime) -> bool:
+    """Overwrite what we have of it. False when the customer is none of our tenants."""
+    if not sync_subscription(session, whole.live.facts, pins, now):
         return False
-    tenant = tenant_of_customer(session, live.facts.customer_id)
+    tenant = tenant_of_customer(session, whole.customer_id)
     if tenant is not None:
-        session.merge(_outlook(session, pins, tenant.id, live, scheduled))
+        session.merge(_outlook(session, pins, tenant.id, whole.live, whole.scheduled))
         session.flush()
     return True
 

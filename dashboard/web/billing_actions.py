@@ -7,7 +7,8 @@ from typing import Any
 
 from dashboard.billing.billing_desk import Desk
 from dashboard.billing.billing_requests import find_answer, hold_billing, store_answer
-from dashboard.billing.errors import NotNow
+from dashboard.billing.errors import InvalidInput, NotNow
+from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.jobs.metering import send_usage_of
 from dashboard.jobs.outgoing import enqueue_due_webhooks
 from dashboard.wiring import now, session, wiring
@@ -42,8 +43,8 @@ def act(
         return known
     try:
         answer = do(desk)
-    except NotNow:
-        # What was learnt of Stripe on the way is true all the same.
+    except (NotNow, InvalidInput, ProviderRefused, ProviderUnavailable):
+        # What was learnt of Stripe on the way is true all the same: a customer that was made, a checkout that is over.
         desk.session.commit()
         raise
     store_answer(desk, action, body, answer)

@@ -18,6 +18,7 @@ from dashboard.models import Subscription, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.factories import usage_body
 from tests.platform import bearer, csrf_of, deliver_webhooks, log_in, new_tenant, pay_on, set_up_stripe
+from tests.sandbox.shop import give_card
 from tests.sandbox_server import SandboxServer
 
 DECLINED_LATER = "4000 0000 0000 0341"
@@ -92,6 +93,14 @@ class Buyer:
         """The tenant's customer id."""
         with unit_of_work() as session:
             return session.get_one(Tenant, self.tenant_id).stripe_customer_id or ""
+
+    def use_card(self, token: str) -> str:
+        """From now on this test card is charged, of every running subscription too. Its id."""
+        method = give_card(self.stripe, self.customer(), token)
+        for each in self.subscriptions():
+            if each.status not in {"canceled", "incomplete_expired"}:
+                self.stripe.v1.subscriptions.update(each.id, {"default_payment_method": method})
+        return method
 
     def subscriptions(self) -> list[stripe.Subscription]:
         """All of the tenant's at Stripe, ended ones too."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 import requests
 from sqlalchemy import select
 
-from dashboard.billing.checkouts import sync_checkout
-from dashboard.billing.plans import PLANS
+from dashboard.billing import plans
+from dashboard.billing.checkouts import apply_checkout
 from dashboard.database import db
 from dashboard.models import CatalogPrice, CheckoutSession, Invoice
 from dashboard.wiring import now, unit_of_work, wiring
+from tests.catalogs import changed_catalog
 from tests.life.conftest import DECLINED_LATER, Buyer
 from tests.platform import pay_on
 
@@ -70,7 +70,9 @@ def test_a_replayed_or_doubled_webhook_makes_no_second_yearly_subscription(buyer
 
     def work(_: int) -> bool:
         with buyer.app.app_context(), unit_of_work() as session:
-            return sync_checkout(session, wiring().billing, wiring().pins, started["id"], now())
+            found = wiring().billing.read_checkout(started["id"])
+            assert found is not None
+            return apply_checkout(session, wiring().billing, wiring().pins, found, now())
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(work, range(2))) == [True, True]
@@ -126,7 +128,8 @@ def test_a_yearly_plan_whose_card_fails_waits_for_its_payment_and_can_be_bought_
 
 
 def test_a_first_purchase_begins_with_the_plans_trial(buyer: Buyer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PLANS, "starter", replace(PLANS["starter"], trial_days=14))
+    with_trial = changed_catalog(lambda values: values["plans"]["starter"].update(trial_days=14))
+    monkeypatch.setattr(plans._Process, "catalog", with_trial)
     started = buyer.do("checkout", {"plan": "starter", "interval": "monthly"})
     assert started["trial_days"] == 14
     pay_on(started["url"])

@@ -14,7 +14,7 @@ from dashboard.billing.rollups import verify_rollups
 from dashboard.database import db
 from dashboard.models import BillingPeriod, CatalogPrice
 from tests.life.conftest import Buyer
-from tests.sandbox.shop import DAY, FAILS_LATER, VISA, give_card
+from tests.sandbox.shop import DAY, FAILS_LATER, VISA
 
 PRO = {"plan": "professional", "interval": "monthly"}
 STARTER = {"plan": "starter", "interval": "monthly"}
@@ -96,7 +96,7 @@ def test_two_confirmations_at_once_charge_once(buyer: Buyer) -> None:
 
 def test_an_upgrade_whose_payment_fails_waits_and_counts_once_it_is_paid(buyer: Buyer) -> None:
     buyer.buy()
-    give_card(buyer.stripe, buyer.customer(), FAILS_LATER)
+    buyer.use_card(FAILS_LATER)
     buyer.sandbox.advance(advance_by=DAY)
     assert buyer.do("subscription/change", PRO)["outcome"] == "waiting"
     seen = buyer.see()
@@ -104,7 +104,7 @@ def test_an_upgrade_whose_payment_fails_waits_and_counts_once_it_is_paid(buyer: 
     assert seen["payment_due"]["pay_url"].startswith(buyer.sandbox.stripe_base)
     assert "Your change of plan waits for this payment" in buyer.page("subscription")
     assert buyer.call("POST", "subscription/change", PRO).status_code == 409
-    method = give_card(buyer.stripe, buyer.customer(), VISA)
+    method = buyer.use_card(VISA)
     buyer.stripe.v1.invoices.pay(seen["payment_due"]["invoice_id"], {"payment_method": method})
     buyer.hear()
     seen = buyer.see()
@@ -114,7 +114,7 @@ def test_an_upgrade_whose_payment_fails_waits_and_counts_once_it_is_paid(buyer: 
 def test_an_upgrade_that_is_never_paid_lapses_without_a_trace(buyer: Buyer) -> None:
     buyer.buy()
     buyer.use(150)
-    give_card(buyer.stripe, buyer.customer(), FAILS_LATER)
+    buyer.use_card(FAILS_LATER)
     buyer.sandbox.advance(advance_by=DAY)
     buyer.do("subscription/change", PRO)
     buyer.hear()

@@ -8,7 +8,7 @@ import pytest
 
 from dashboard.database import db
 from tests.life.conftest import Buyer
-from tests.sandbox.shop import DAY, FAILS_LATER, give_card
+from tests.sandbox.shop import DAY, FAILS_LATER
 
 
 def test_an_end_with_the_period_can_be_taken_back(buyer: Buyer) -> None:
@@ -106,7 +106,7 @@ def test_a_resumption_that_is_not_paid_stays_paused_with_something_to_do(buyer: 
     buyer.buy("professional")
     buyer.sandbox.advance(advance_by=10 * DAY)
     buyer.do("subscription/pause")
-    give_card(buyer.stripe, buyer.customer(), FAILS_LATER)
+    buyer.use_card(FAILS_LATER)
     buyer.sandbox.advance(advance_by=DAY)
     seen = buyer.do("subscription/resume")
     buyer.hear()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.life.conftest import Buyer, new_buyer
-from tests.sandbox.shop import FAILS_LATER, VISA, give_card
+from tests.sandbox.shop import FAILS_LATER, VISA
 
 
 def test_a_failed_renewal_says_what_to_do_and_paying_it_mends_all(buyer: Buyer) -> None:
     buyer.buy()
-    give_card(buyer.stripe, buyer.customer(), FAILS_LATER)
+    buyer.use_card(FAILS_LATER)
     row = buyer.row()
     assert row is not None
     buyer.advance_to(row.current_period_end)
@@ -24,7 +24,7 @@ def test_a_failed_renewal_says_what_to_do_and_paying_it_mends_all(buyer: Buyer) 
     refused = buyer.call("POST", "subscription/change", {"plan": "professional", "interval": "monthly"})
     assert (refused.status_code, "Pay the open invoice first" in refused.json["detail"]) == (409, True)
     assert "Pay the open invoice first" in buyer.page("plans")
-    method = give_card(buyer.stripe, buyer.customer(), VISA)
+    method = buyer.use_card(VISA)
     buyer.stripe.v1.invoices.pay(seen["payment_due"]["invoice_id"], {"payment_method": method})
     buyer.hear()
     seen = buyer.see()
@@ -34,7 +34,7 @@ def test_a_failed_renewal_says_what_to_do_and_paying_it_mends_all(buyer: Buyer) 
 
 def test_a_tenant_whose_payment_is_overdue_can_still_cancel(buyer: Buyer) -> None:
     buyer.buy()
-    give_card(buyer.stripe, buyer.customer(), FAILS_LATER)
+    buyer.use_card(FAILS_LATER)
     row = buyer.row()
     assert row is not None
     buyer.advance_to(row.current_period_end)

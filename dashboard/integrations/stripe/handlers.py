@@ -59,7 +59,10 @@ def sync_invoice(context: Context, event: StripeEvent) -> bool:
 
 def sync_checkout(context: Context, event: StripeEvent) -> bool:
     """A finished checkout made a subscription, or kept the card for one that we make."""
-    return checkouts.sync_checkout(context.session, context.provider, context.pins, event.object_id or "", context.now)
+    found = context.provider.read_checkout(event.object_id or "")
+    return found is not None and checkouts.apply_checkout(
+        context.session, context.provider, context.pins, found, context.now
+    )
 
 
 def sync_schedule(context: Context, event: StripeEvent) -> bool:
@@ -72,9 +75,10 @@ def sync_schedule(context: Context, event: StripeEvent) -> bool:
 
 
 def _sync_subscription(context: Context, subscription_id: str) -> bool:
-    return subscription_outlooks.sync_whole(
-        context.session, context.provider, context.pins, subscription_id, context.now
-    )
+    whole = subscription_outlooks.read_whole(context.provider, subscription_id)
+    if whole is None:
+        return False
+    return subscription_outlooks.apply_whole(context.session, context.pins, whole, context.now)
 
 
 # The first prefix that fits decides; what fits none is kept and marked ignored.
