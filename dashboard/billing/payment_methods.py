@@ -37,7 +37,8 @@ def list_payment_methods(desk: Desk) -> list[PaymentMethod]:
     customer_id = _customer(desk)
     if customer_id is None:
         return []
-    methods, default = desk.provider.list_payment_methods(customer_id)
+    found = current_subscription(desk.session, desk.tenant_id)
+    methods, default = desk.provider.list_payment_methods(customer_id, found.id if found else None)
     return [PaymentMethod(each, each.id == default) for each in methods]
 
 

@@ -175,8 +175,8 @@ class SubscriptionProvider(Protocol):
     def open_portal(
         self, customer_id: str, *, return_url: str, flow: str | None, subscription_id: str | None, key: str
     ) -> str: ...
-    def list_payment_methods(self, customer_id: str) -> tuple[list[CardFacts], str | None]:
-        """The customer's payment methods, newest first, and the id of the default."""
+    def list_payment_methods(self, customer_id: str, subscription_id: str | None) -> tuple[list[CardFacts], str | None]:
+        """The customer's payment methods, newest first, and the id of the one that this subscription is charged to."""
 
     def make_default(self, customer_id: str, method_id: str, subscription_ids: list[str], *, key: str) -> None: ...
     def detach(self, method_id: str) -> None: ...

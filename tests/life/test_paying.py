@@ -59,8 +59,11 @@ def test_cards_are_listed_made_the_default_and_removed(buyer: Buyer) -> None:
     assert "Make another one the default first" in buyer.post(f"payment-methods/{second.id}/remove").text
 
 
-def test_the_page_makes_a_card_the_default(buyer: Buyer) -> None:
+def test_the_card_of_a_checkout_is_the_default_until_another_is_made_it(buyer: Buyer) -> None:
     buyer.buy()
+    (first,) = buyer.call("GET", "payment-methods").json["payment_methods"]
+    assert first["is_default"] is True
+    assert buyer.call("DELETE", f"payment-methods/{first['id']}").status_code == 409
     second = buyer.stripe.v1.payment_methods.attach("pm_card_mastercard", {"customer": buyer.customer()})
     answer = buyer.post(f"payment-methods/{second.id}/default", request_key="page-1")
     assert "Invoices are charged to Mastercard ending in" in answer.text

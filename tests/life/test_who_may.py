@@ -11,6 +11,7 @@ from dashboard.models import Role
 from dashboard.wiring import now, unit_of_work
 from tests.life.conftest import Buyer
 from tests.platform import bearer, csrf_of, log_in, new_tenant
+from tests.sandbox.shop import VISA
 
 ACTIONS = [
     "plans/checkout",
@@ -96,6 +97,7 @@ def test_each_call_needs_a_key_with_its_scope(app: Flask) -> None:
 
 def second_subscription(buyer: Buyer) -> str:
     """As somebody makes it on Stripe's own pages."""
+    buyer.use_card(VISA)
     price = buyer.stripe.v1.prices.list({"lookup_keys": ["enterprise_monthly"]}).data[0].id
     made = buyer.stripe.v1.subscriptions.create({"customer": buyer.customer(), "items": [{"price": price}]})
     buyer.hear()

@@ -21,7 +21,11 @@ class PaymentGateway(StripeAccess):
     def open_portal(
         self, customer_id: str, *, return_url: str, flow: str | None, subscription_id: str | None, key: str
     ) -> str:
-        """The address of the portal, or of the one thing in it that `flow` names; then back to `return_url`."""
+        """The address of the portal, or of the one thing in it that `flow` names; then back to `return_url`.
+
+        In doubt: whether a card that is added there is charged by a subscription with a card of its own. Our page of
+        payment methods shows which one is, and changes it.
+        """
         params: dict[str, Any] = {"customer": customer_id, "return_url": return_url}
         if flow is not None:
             params["flow_data"] = {
@@ -35,14 +39,19 @@ class PaymentGateway(StripeAccess):
             opened = self._v1.billing_portal.sessions.create(chosen, {"idempotency_key": key})
         return opened.url
 
-    def list_payment_methods(self, customer_id: str) -> tuple[list[CardFacts], str | None]:
-        """The customer's payment methods, newest first, and the id of the default."""
+    def list_payment_methods(self, customer_id: str, subscription_id: str | None) -> tuple[list[CardFacts], str | None]:
+        """The customer's payment methods, newest first, and the id of the one that this subscription is charged to.
+
+        Checkout keeps a card with the subscription that it sold; only without one there the customer's own counts.
+        """
         with domain_errors():
             customer = self._v1.customers.retrieve(customer_id)
             listed = self._v1.customers.payment_methods.list(customer_id, {"limit": 100})
             methods = [_card_facts(each) for each in listed.auto_paging_iter()]
+            bought = self._v1.subscriptions.retrieve(subscription_id) if subscription_id else None
         settings = getattr(customer, "invoice_settings", None)
-        return methods, id_of(settings.default_payment_method) if settings else None
+        own = id_of(bought.default_payment_method) if bought else None
+        return methods, own or (id_of(settings.default_payment_method) if settings else None)
 
     def make_default(self, customer_id: str, method_id: str, subscription_ids: list[str], *, key: str) -> None:
         """What the customer's invoices are charged to; a subscription with a card of its own follows."""
