@@ -6,10 +6,11 @@ import os
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -41,6 +42,13 @@ def _database_url(value: str | None) -> str | None:
     if scheme not in {"postgres", "postgresql", "postgresql+psycopg"} or not separator:
         raise ValueError("must be a URL that starts with postgresql://")
     return f"postgresql+psycopg://{rest}"
+
+
+def _statuses(value: str) -> str:
+    named = [each.strip() for each in value.split(",")]
+    if value != "none" and not set(named) <= {"unpaid", "paused", "canceled"}:
+        raise ValueError("must be none, or some of unpaid, paused, canceled, with commas between")
+    return ",".join(named)
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
@@ -92,6 +100,9 @@ class Settings(BaseSettings):
 
     # What is for sale; dashboard/catalog.toml by default.
     catalog_file: Path | None = None
+    # What happens to a tenant that stops paying: see "Billing state" in docs/stripe.md.
+    past_due_grace_days: int = Field(default=7, ge=0, le=365)
+    read_only_statuses: Annotated[str, AfterValidator(_statuses)] = "unpaid,paused"
 
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     session_cookie_secure: bool | None = None
@@ -163,20 +174,21 @@ class Settings(BaseSettings):
         return self.public_url.startswith("https://")
 
 
-def load_settings(**overrides: object) -> Settings:
+def load_settings(**overrides: Any) -> Settings:
     """Read the environment once.
 
     Raises `SettingsError`, with one line for each variable that is missing or malformed.
     """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]
+        return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
 
 
-def _explain(item: object) -> str:
-    assert isinstance(item, dict)  # noqa: S101 (pydantic's own shape)
-    message = str(item["msg"]).removeprefix("Value error, ")
+def _explain(item: ErrorDetails) -> str:
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "too_short":
+        message = f"must have at least {item['ctx']['min_length']} characters"
     if not item["loc"] or item["loc"][0] == "pinned":
         return message
     return f"{str(item['loc'][0]).upper()}: {'is missing' if item['type'] == 'missing' else message}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from flask import Flask, current_app
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from stripe import StripeClient
 
 from dashboard.billing.catalog import INTERVALS, CatalogError
+from dashboard.billing.payment_policy import STOPPABLE, PaymentPolicy
 from dashboard.billing.plans import PLANS, PricePins, catalog, use_catalog
 from dashboard.billing.ports import BillingProvider, TelephonyProvider
 from dashboard.clock import Clock
@@ -25,6 +26,7 @@ from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
 
 Row = TypeVar("Row")
+At = TypeVar("At")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Wiring:
     clock: Clock
     redis: Redis
     pins: PricePins
+    payment_policy: PaymentPolicy
     stripe_client: StripeClient
     billing: BillingProvider
     webhooks: WebhookSender
@@ -56,6 +59,7 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         clock=Clock(settings.clock_file),
         redis=Redis.from_url(settings.redis_url, socket_connect_timeout=5),
         pins=read_pins(settings),
+        payment_policy=read_payment_policy(settings),
         stripe_client=client,
         billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
@@ -79,6 +83,14 @@ def read_pins(settings: Settings) -> PricePins:
         if kind.meter_setting in settings.pinned
     }
     return PricePins(plans=plans, meters=meters)
+
+
+def read_payment_policy(settings: Settings) -> PaymentPolicy:
+    """What happens to a tenant that stops paying: PAST_DUE_GRACE_DAYS and READ_ONLY_STATUSES."""
+    return PaymentPolicy(
+        grace=timedelta(days=settings.past_due_grace_days),
+        stopped_statuses=frozenset(settings.read_only_statuses.split(",")) & set(STOPPABLE),
+    )
 
 
 def wiring() -> Wiring:
@@ -111,12 +123,21 @@ def unit_of_work() -> Iterator[Session]:
         db.session.remove()
 
 
-def read_while_answering(read: Callable[[Session], Iterator[Row]]) -> Iterator[Row]:
-    """The rows of `read`, in a session of their own: a streamed answer is read when the request's session is gone."""
+def read_while_answering(read: Callable[[Session, At | None], tuple[list[Row], At | None]]) -> Iterator[Row]:
+    """The rows of every page of `read`, which is given where the page before ended and answers where the next begins.
+
+    Each page has a session of its own: a streamed answer is read when the request's is gone, and one that is taken
+    slowly, or never, must keep no connection from others.
+    """
     engine = db.engine
 
     def rows() -> Iterator[Row]:
-        with Session(engine) as reading:
-            yield from read(reading)
+        after: At | None = None
+        while True:
+            with Session(engine) as reading:
+                page, after = read(reading, after)
+            yield from page
+            if after is None:
+                return
 
     return rows()

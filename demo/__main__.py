@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -143,12 +144,12 @@ def environment(stack: Stack) -> dict[str, str]:
     return values
 
 
-def kept(name: str, make: object) -> str:
+def kept(name: str, make: Callable[[], str]) -> str:
     """A secret of the demo, made at its first start."""
     path = FOLDER / name
     if not path.exists():
         path.touch(mode=0o600)
-        path.write_text(make())  # type: ignore[operator]
+        path.write_text(make())
     return path.read_text()
 
 

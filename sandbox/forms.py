@@ -75,10 +75,10 @@ class Params:
 
     def choice(self, name: str, allowed: tuple[str, ...], default: str | None = None) -> str | None:
         """One of a few words."""
-        value = self.take(name, default)
+        value: str | None = self.take(name, default)
         if value is not None and value not in allowed:
             raise StripeFault(f"Invalid {name}: must be one of {', '.join(allowed)}", param=name)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def metadata(self, before: dict[str, str] | None = None) -> dict[str, str]:
         """Metadata laid over what was there; an empty value takes a key away."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from dashboard.billing.payment_policy import PaymentPolicy
 from dashboard.config import Settings, SettingsError, load_settings
+from dashboard.wiring import read_payment_policy
 
 GOOD = {
     "SECRET_KEY": "0123456789abcdef",
@@ -51,6 +55,8 @@ def test_a_missing_value_names_itself(environment: pytest.MonkeyPatch, name: str
         ("WEBHOOK_SIGNING_KEY", "short"),
         ("WEBHOOK_ALLOW_PRIVATE", "perhaps"),
         ("SPOOL_INTERVAL", "-1"),
+        ("PAST_DUE_GRACE_DAYS", "366"),
+        ("READ_ONLY_STATUSES", "active"),
     ],
 )
 def test_a_malformed_value_names_itself_and_is_not_shown(
@@ -58,6 +64,12 @@ def test_a_malformed_value_names_itself_and_is_not_shown(
 ) -> None:
     environment.setenv(name, value)
     with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_a_secret_that_is_too_short_says_how_long_it_must_be(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SECRET_KEY", "short")
+    with pytest.raises(SettingsError, match="SECRET_KEY: must have at least 16 characters"):
         load_settings()
 
 
@@ -76,6 +88,17 @@ def test_webhooks_are_signed_with_the_secret_key_until_another_is_set(environmen
     assert load_settings().signing_key == GOOD["SECRET_KEY"].encode()
     environment.setenv("WEBHOOK_SIGNING_KEY", "the key of last year")
     assert load_settings().signing_key == b"the key of last year"
+
+
+def test_the_policy_for_who_does_not_pay_is_a_setting(environment: pytest.MonkeyPatch) -> None:
+    usual = PaymentPolicy(timedelta(days=7), frozenset({"unpaid", "paused"}))
+    assert read_payment_policy(load_settings()) == usual
+    environment.setenv("PAST_DUE_GRACE_DAYS", "0")
+    environment.setenv("READ_ONLY_STATUSES", "unpaid, canceled")
+    strict = PaymentPolicy(timedelta(0), frozenset({"unpaid", "canceled"}))
+    assert read_payment_policy(load_settings()) == strict
+    environment.setenv("READ_ONLY_STATUSES", "none")
+    assert read_payment_policy(load_settings()).stopped_statuses == frozenset()
 
 
 def test_each_database_has_a_spool_of_its_own(environment: pytest.MonkeyPatch) -> None:

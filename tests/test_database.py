@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from flask import Flask
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from dashboard.database import db
 
@@ -19,3 +21,10 @@ def test_connections_that_the_server_ended_are_replaced_unnoticed(app: Flask) ->
         alive = {connection.scalar(text("SELECT pg_backend_pid()")) for connection in (first, second)}
     assert len(alive) == 2
     assert pids[1] not in alive
+
+
+def test_an_error_names_its_statement_and_not_what_was_in_it(app: Flask) -> None:
+    with pytest.raises(ProgrammingError) as error:
+        db.session.execute(text("SELECT :body FROM no_such_table"), {"body": "a tenant's words"})
+    assert "no_such_table" in str(error.value)
+    assert "a tenant's words" not in str(error.value)

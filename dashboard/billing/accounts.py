@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.fields import need_text
 from dashboard.billing.inbound import assign_number
-from dashboard.billing.phone_numbers import PHONE
-from dashboard.billing.usage_input import clean_text
+from dashboard.billing.phone_numbers import need_number
 from dashboard.models import Membership, Role, Tenant, User
 
 MIN_PASSWORD = 10
@@ -27,10 +27,10 @@ def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: 
 
     Raises `InvalidInput`, also for a number that another tenant has.
     """
-    if sms_from is not None and not PHONE.match(sms_from):
-        raise InvalidInput("sms_from", "must be an E.164 number such as +15005550006")
+    if sms_from is not None:
+        need_number(sms_from, "sms_from")
     tenant = Tenant(
-        name=clean_text(name, "name", required=True) or "",
+        name=need_text(name, "name"),
         billing_email=_email(billing_email, "billing_email"),
         sms_from=sms_from,
         created_at=now,
@@ -56,7 +56,7 @@ def create_user(
         raise InvalidInput("email", "belongs to another account")
     user = User(
         email=address,
-        name=clean_text(name, "name", required=True) or "",
+        name=need_text(name, "name"),
         password_hash=_hasher.hash(password),
         is_staff=is_staff,
         created_at=now,

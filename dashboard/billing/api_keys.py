@@ -14,7 +14,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput, NotFound
-from dashboard.billing.usage_input import clean_text
+from dashboard.billing.fields import need_text
 from dashboard.models import ApiKey
 
 KEY = re.compile(r"^ch_([1-9][0-9]{0,17})_[A-Za-z0-9_-]{32}$")
@@ -104,7 +104,7 @@ def create_api_key(
     session.add(
         ApiKey(
             tenant_id=tenant_id,
-            name=clean_text(name, "name", required=True) or "",
+            name=need_text(name, "name"),
             key_hash=_digest(key),
             last_four=key[-4:],
             scopes=list(parse_scopes(scopes)),
@@ -161,7 +161,7 @@ def find_api_key(session: Session, tenant_id: int, key_id: int) -> ApiKey:
 
     Raises `NotFound`.
     """
-    found = session.get(ApiKey, (tenant_id, key_id)) if 0 < key_id < 2**63 else None
+    found = session.get(ApiKey, (tenant_id, key_id))
     if found is None:
         raise NotFound(f"no API key {key_id}")
     return found

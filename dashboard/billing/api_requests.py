@@ -11,8 +11,9 @@ from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
+from dashboard.billing.fields import MAX_TEXT
 from dashboard.billing.usage import record_usages
-from dashboard.billing.usage_input import MAX_TEXT, UsageInput, parse_usage
+from dashboard.billing.usage_input import UsageInput, parse_usage
 
 
 @dataclass(frozen=True, slots=True)

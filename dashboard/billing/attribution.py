@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.buckets import LATEST
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.fields import need_text
 from dashboard.billing.range_totals import Total
 from dashboard.billing.ranges import Range
 from dashboard.billing.usage_filters import UsageFilters
-from dashboard.billing.usage_input import clean_text
 from dashboard.billing.usage_types import UsageType
 
 METADATA = "metadata."
@@ -103,7 +103,7 @@ def _group_key(group_by: str) -> tuple[str, str, dict[str, str]]:
     if group_by in _KEYS:
         return (*_KEYS[group_by], {})
     if group_by.startswith(METADATA) and len(group_by) > len(METADATA):
-        name = clean_text(group_by.removeprefix(METADATA), "group_by", required=True) or ""
+        name = need_text(group_by.removeprefix(METADATA), "group_by")
         return "u.metadata ->> CAST(:g_key AS text)", "NULL::text", {"g_key": name}
     raise InvalidInput("group_by", f"must be one of {', '.join(_KEYS)} or metadata.<key>")
 

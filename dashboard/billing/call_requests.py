@@ -13,9 +13,10 @@ from xml.sax.saxutils import escape
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.outgoing import need_number, need_object, parse_who
-from dashboard.billing.phone_numbers import choose_sender
-from dashboard.billing.usage_input import clean_text, fingerprint
+from dashboard.billing.fields import need_object, need_text
+from dashboard.billing.outgoing import parse_who
+from dashboard.billing.phone_numbers import choose_sender, need_number
+from dashboard.billing.usage_input import fingerprint
 from dashboard.models import Tenant
 
 # Twilio takes TwiML of at most 4,000 characters with the request itself.
@@ -62,14 +63,14 @@ def _script(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
         return _url(given["url"]), None
     if named == ["twiml"]:
         return None, _twiml(given["twiml"])
-    message = clean_text(given["message"], "message", required=True, longest=MAX_MESSAGE) or ""
+    message = need_text(given["message"], "message", longest=MAX_MESSAGE)
     if NO_XML.search(message):
         raise InvalidInput("message", "must be text without control characters")
     return None, _twiml(f"<Response><Say>{escape(message)}</Say></Response>", "message")
 
 
 def _url(value: object) -> str:
-    url = clean_text(value, "url", required=True, longest=MAX_URL) or ""
+    url = need_text(value, "url", longest=MAX_URL)
     try:
         parts = urlsplit(url)
         is_web = parts.scheme in {"http", "https"} and bool(parts.hostname)
@@ -81,7 +82,7 @@ def _url(value: object) -> str:
 
 
 def _twiml(value: object, field: str = "twiml") -> str:
-    twiml = clean_text(value, field, required=True, longest=MAX_TWIML) or ""
+    twiml = need_text(value, field, longest=MAX_TWIML)
     if "<Response" not in twiml:
         raise InvalidInput(field, "must be TwiML: an XML document whose root is <Response>")
     return twiml

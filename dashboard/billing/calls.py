@@ -49,7 +49,7 @@ def store_call(
 ) -> tuple[Call, bool]:
     """Store what is about to be asked for and reserve one call: (the call, whether Twilio is to be asked now).
 
-    Raises `IdempotencyConflict`, `CapReached`.
+    Raises `IdempotencyConflict`, `PaymentOverdue`, `CapReached`.
     """
     call, is_to_be_made = outgoing.store_intent(
         session,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -55,7 +56,7 @@ def parse_catalog(values: dict[str, Any], source: str) -> Catalog:
     meters = _each(root.table("meters"), _meter)
     features = root.table("features", needed=False)
     names = {key: features.text(key, longest=80) for key in features.keys_of(KEY)}
-    known = Known(tuple(meters), tuple(names))
+    known = _Known(tuple(meters), tuple(names))
     plans = _each(root.table("plans"), lambda table, key: _plan(table, key, known))
     if not plans:
         raise root.problem("plans", "must hold at least one plan")
@@ -80,12 +81,12 @@ def parse_catalog(values: dict[str, Any], source: str) -> Catalog:
     return catalog
 
 
-class Known:
+@dataclass(frozen=True, slots=True)
+class _Known:
     """What a plan may name: the usage types with a meter, and the features."""
 
-    def __init__(self, meters: tuple[str, ...], features: tuple[str, ...]) -> None:
-        self.meters = meters
-        self.features = features
+    meters: tuple[str, ...]
+    features: tuple[str, ...]
 
 
 def _each(table: Table, read: Callable[[Table, str], T]) -> dict[str, T]:
@@ -99,7 +100,9 @@ def _meter(table: Table, key: str) -> MeterDefinition:
     table.choice("aggregation", (kind.aggregation.value,))
     meter = MeterDefinition(
         usage_type=kind,
-        event_name=table.text("event_name", longest=100, pattern=r"[\w.-]+", allowed="letters, digits, _ . and -"),
+        event_name=table.text(
+            "event_name", longest=100, pattern=r"[A-Za-z0-9_.-]+", allowed="letters, digits, _ . and -"
+        ),
         name=table.text("name", longest=250),
         window=table.choice("window", ("", "hour", "day"), "") or None,
     )
@@ -107,7 +110,7 @@ def _meter(table: Table, key: str) -> MeterDefinition:
     return meter
 
 
-def _plan(table: Table, key: str, known: Known) -> PlanDefinition:
+def _plan(table: Table, key: str, known: _Known) -> PlanDefinition:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", key):
         raise table.problem(None, "the key of a plan must be small letters, digits and _, beginning with a letter")
     prices, usage = table.table("prices"), table.table("usage", needed=False)

@@ -34,3 +34,13 @@ class NotFound(LookupError):
 
 class NotNow(Exception):
     """It cannot be done in the state things are in; the message says why, and what to do first."""
+
+
+class PaymentOverdue(Exception):
+    """The tenant reads only until it has paid, so the action must not happen. `invoice_id` names what is owed."""
+
+    def __init__(self, status: str, invoice_id: str | None) -> None:
+        owed = f"invoice {invoice_id} is not paid" if invoice_id else f"the subscription is {status}"
+        super().__init__(f"sending is stopped until billing is in order: {owed}")
+        self.status = status
+        self.invoice_id = invoice_id

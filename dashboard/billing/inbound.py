@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.calls import CallTold, receive_call
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.phone_numbers import PHONE, tenant_of_number
+from dashboard.billing.phone_numbers import need_number, tenant_of_number
 from dashboard.billing.usage import record_usage
 from dashboard.billing.usage_input import parse_usage
 from dashboard.database import lock_object
@@ -59,8 +59,7 @@ def assign_number(session: Session, tenant: Tenant, number: str, now: datetime, 
     The first number of a tenant is also what its texts come from. Assigning again changes nothing.
     Raises `InvalidInput` about `field` for a malformed number or one that another tenant has.
     """
-    if not PHONE.match(number):
-        raise InvalidInput(field, "must be an E.164 number such as +15005550006")
+    need_number(number, field)
     _hold_number(session, number)
     session.execute(
         insert(PhoneNumber)

@@ -66,7 +66,33 @@ def late_by_slot(
     session: Session, tenant_id: int, span: Range, usage_types: list[str], slot: str, filters: UsageFilters
 ) -> dict[tuple[str, datetime], Late]:
     """What came late of each type, by the `slot` ("hour" or "day", UTC) in which it happened."""
-    if not span.closed:
+    return _late(session, tenant_id, span.closed, usage_types, slot, filters)
+
+
+def late_by_type(session: Session, tenant_id: int, span: Range, usage_types: list[str]) -> dict[str, Late]:
+    """What came late of each type; types without are absent."""
+    return late_in_segments(session, tenant_id, span.closed, usage_types)
+
+
+def late_in_segments(
+    session: Session, tenant_id: int, segments: Sequence[Segment], usage_types: list[str]
+) -> dict[str, Late]:
+    """What of these spans was recorded at or after each one's `period_end`, by type; types without are absent."""
+    found: dict[str, Late] = {}
+    for (usage_type, _), late in _late(session, tenant_id, segments, usage_types, "day", UsageFilters()).items():
+        found[usage_type] = found.get(usage_type, Late()) + late
+    return found
+
+
+def _late(
+    session: Session,
+    tenant_id: int,
+    segments: Sequence[Segment],
+    usage_types: list[str],
+    slot: str,
+    filters: UsageFilters,
+) -> dict[tuple[str, datetime], Late]:
+    if not segments:
         return {}
     rows = session.execute(
         text(_LATE.format(filters=filters.condition())),
@@ -74,16 +100,8 @@ def late_by_slot(
             "tenant_id": tenant_id,
             "usage_types": usage_types,
             "slot": slot,
-            **segment_parameters(span.closed),
+            **segment_parameters(segments),
             **filters.parameters(),
         },
     )
     return {(row.usage_type, row.slot): Late(int(row.quantity), row.events) for row in rows}
-
-
-def late_by_type(session: Session, tenant_id: int, span: Range, usage_types: list[str]) -> dict[str, Late]:
-    """What came late of each type; types without are absent."""
-    found: dict[str, Late] = {}
-    for (usage_type, _), late in late_by_slot(session, tenant_id, span, usage_types, "day", UsageFilters()).items():
-        found[usage_type] = found.get(usage_type, Late()) + late
-    return found

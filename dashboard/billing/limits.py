@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.plans import catalog
-from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
+from dashboard.billing.usage_types import SUMS
 from dashboard.models import UsageBudget, UsageCap
 
 MAX_CAP = 10**15
@@ -24,9 +24,7 @@ def set_cap(
 
     Raises `InvalidInput`.
     """
-    if usage_type not in USAGE_TYPES or usage_type in LEVELS:
-        sums = ", ".join(name for name in USAGE_TYPES if name not in LEVELS)
-        raise InvalidInput("usage_type", f"must be one of {sums}")
+    need_sum(usage_type)
     if quantity is None:
         session.execute(delete(UsageCap).where(UsageCap.tenant_id == tenant_id, UsageCap.usage_type == usage_type))
         return
@@ -64,6 +62,15 @@ def set_budget(
             set_={name: row.excluded[name] for name in ("amount", "currency", "set_by", "set_at")},
         )
     )
+
+
+def need_sum(usage_type: str) -> None:
+    """Make sure that what is to be limited adds up: a level is not used up by an action.
+
+    Raises `InvalidInput`.
+    """
+    if usage_type not in SUMS:
+        raise InvalidInput("usage_type", f"must be one of {', '.join(SUMS)}")
 
 
 def list_caps(session: Session, tenant_id: int) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.orm import Session
 
+from dashboard.billing.buckets import LEVEL
 from dashboard.billing.plans import metered_events
 from dashboard.billing.ports import MeterSender, ProviderRefused, ProviderUnavailable
 from dashboard.billing.usage_types import LEVELS
@@ -24,12 +25,11 @@ from dashboard.models import MeterEvent, MeterEventState, Tenant
 OLDEST = timedelta(days=35) - timedelta(hours=1)
 CHUNK = 50
 
-_LEVELS = ", ".join(f"'{name}'" for name in LEVELS)
 
 # Owed: the total differs from what was claimed. A level is owed at its first reading too, even a reading of 0.
 _OWED = f"""
     r.is_due
-    AND CASE WHEN r.usage_type IN ({_LEVELS}) THEN r.events > 0 ELSE r.quantity <> r.claimed END
+    AND CASE WHEN r.{LEVEL} THEN r.events > 0 ELSE r.quantity <> r.claimed END
     AND r.usage_type = ANY(:usage_types)
     AND EXISTS (SELECT FROM billing_periods p WHERE p.tenant_id = r.tenant_id
                 AND p.starts_at <= r.bucket_start AND p.ends_at > r.bucket_start)
@@ -204,16 +204,15 @@ def send_meter_events(session: Session, tenant_id: int, sender: MeterSender, now
 
 
 def _mark(session: Session, tenant_id: int, marks: list[dict[str, Any]]) -> None:
-    table = MeterEvent.__table__
     statement = (
-        update(table)  # type: ignore[arg-type]
-        .where(table.c.tenant_id == tenant_id, table.c.id == bindparam("b_id"))
+        update(MeterEvent)
+        .where(MeterEvent.tenant_id == tenant_id, MeterEvent.id == bindparam("b_id"))
         .values(
             state=bindparam("state"),
             duplicate=bindparam("duplicate"),
             error=bindparam("error"),
             sent_at=bindparam("sent_at"),
-            attempts=table.c.attempts + 1,
+            attempts=MeterEvent.attempts + 1,
         )
     )
     session.connection().execute(statement, marks)

@@ -12,36 +12,12 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
-from dashboard.billing.phone_numbers import PHONE
 from dashboard.billing.usage_input import MAX_METADATA_BYTES, parse_usage
 from dashboard.models import Call, OutgoingState, TextMessage
 
 Intent = TypeVar("Intent", TextMessage, Call)
 # The ledger's metadata also says to, from and how it ended: what was taken must still fit when that is added.
 ROOM = 400
-
-
-def need_object(raw: object, fields: frozenset[str]) -> Mapping[str, Any]:
-    """The request as a JSON object that has no field beside `fields`.
-
-    Raises `InvalidInput`.
-    """
-    if not isinstance(raw, Mapping):
-        raise InvalidInput("body", "the request must be a JSON object")
-    unknown = sorted(set(raw) - fields)
-    if unknown:
-        raise InvalidInput(unknown[0], f"is not a field; allowed are {', '.join(sorted(fields))}")
-    return raw
-
-
-def need_number(value: object, field: str) -> str:
-    """A number in E.164.
-
-    Raises `InvalidInput`.
-    """
-    if not isinstance(value, str) or not PHONE.match(value):
-        raise InvalidInput(field, "must be an E.164 number such as +15551230000")
-    return value
 
 
 def parse_who(raw: Mapping[str, Any], now: datetime) -> tuple[str | None, dict[str, Any]]:

@@ -13,6 +13,16 @@ from dashboard.models import PhoneNumber, Tenant
 PHONE = re.compile(r"^\+[1-9][0-9]{6,14}\Z")
 
 
+def need_number(value: object, field: str) -> str:
+    """A number in E.164.
+
+    Raises `InvalidInput`.
+    """
+    if not isinstance(value, str) or not PHONE.match(value):
+        raise InvalidInput(field, "must be an E.164 number such as +15551230000")
+    return value
+
+
 def tenant_of_number(session: Session, number: str) -> int | None:
     """The tenant that has this number, or None."""
     return session.scalar(select(PhoneNumber.tenant_id).where(PhoneNumber.number == number))
@@ -36,9 +46,9 @@ def choose_sender(session: Session, tenant: Tenant, wanted: object) -> str:
     Raises `InvalidInput` about `from`.
     """
     number = tenant.sms_from if wanted is None else wanted
-    if not isinstance(number, str) or not PHONE.match(number):
-        detail = "must be an E.164 number" + ("; this tenant has no number of its own" if wanted is None else "")
-        raise InvalidInput("from", detail)
+    if number is None:
+        raise InvalidInput("from", "must be an E.164 number; this tenant has no number of its own")
+    number = need_number(number, "from")
     if number == tenant.sms_from:
         return number
     own = {tenant.sms_from, *numbers_of(session, tenant.id)} - {None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 from sqlalchemy.orm import Session
 
@@ -17,11 +18,15 @@ from dashboard.models import CatalogPrice, Subscription
 
 @dataclass(frozen=True, slots=True)
 class PlanAllowance:
-    """What a plan includes of one metered type; `overage_rate` is minor units for each unit beyond."""
+    """What a plan includes of one metered type; `overage_rate` is minor units for each unit beyond.
+
+    `further` holds the tiers after that one: (units from which it holds, minor units for each).
+    """
 
     usage_type: UsageType
     included: int
     overage_rate: Decimal | None
+    further: list[tuple[int, Decimal]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ class PlanCard:
 
     key: str
     name: str
+    description: str
+    highlights: tuple[str, ...]
     is_current: bool
     current_interval: str | None
     monthly_amount: int | None
@@ -58,7 +65,7 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription 
     is_current = plan.key == (live.plan if live else free_plan().key)
     reason = _reason(plan, found, is_on_sale=monthly is not None, is_current=is_current, may_buy=may_buy)
     rows = [
-        PlanAllowance(kind, price.included, price.overage_rate if plan.key != free_plan().key else None)
+        _allowance(kind, price, is_free=plan.key == free_plan().key)
         for kind in catalog().metered
         if (price := own.get(("monthly", kind.name)))
     ]
@@ -67,6 +74,8 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription 
         name=plan.name,
         is_current=is_current,
         current_interval=live.interval if live and is_current else None,
+        description=plan.description,
+        highlights=plan.highlights,
         monthly_amount=monthly.unit_amount if monthly else None,
         yearly_amount=yearly.unit_amount if yearly else None,
         currency=monthly.currency if monthly else catalog().currency,
@@ -92,3 +101,9 @@ def _reason(
         "paused": "Resume your subscription first.",
     }
     return blocked.get(found.status) if found else None
+
+
+def _allowance(kind: UsageType, price: CatalogPrice, *, is_free: bool) -> PlanAllowance:
+    beyond = [tier for tier in price.tiers or [] if tier["up_to"] is None or tier["up_to"] > price.included]
+    further = [(int(before["up_to"]), Decimal(tier["unit_amount_decimal"] or 0)) for before, tier in pairwise(beyond)]
+    return PlanAllowance(kind, price.included, None if is_free else price.overage_rate, [] if is_free else further)

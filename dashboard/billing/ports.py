@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from typing import Protocol
 
+from dashboard.billing.ports_invoices import InvoiceProvider
 from dashboard.billing.ports_subscriptions import SubscriptionProvider
 
 
@@ -71,51 +71,6 @@ class SubscriptionFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class InvoiceLineFacts:
-    """One line of an invoice."""
-
-    id: str
-    description: str | None
-    price_id: str | None
-    quantity: int | None
-    unit_amount_decimal: Decimal | None
-    amount: int
-    period_start: datetime
-    period_end: datetime
-    proration: bool
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceFacts:
-    """An invoice as the provider has it, all its lines included."""
-
-    id: str
-    customer_id: str
-    number: str | None
-    status: str
-    billing_reason: str | None
-    subscription_id: str | None
-    currency: str
-    subtotal: int
-    tax: int
-    total: int
-    amount_due: int
-    amount_paid: int
-    amount_remaining: int
-    customer_name: str | None
-    hosted_invoice_url: str | None
-    invoice_pdf: str | None
-    period_start: datetime
-    period_end: datetime
-    created_at: datetime
-    due_at: datetime | None
-    finalized_at: datetime | None
-    paid_at: datetime | None
-    payment_attempts: int
-    lines: tuple[InvoiceLineFacts, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class CheckoutFacts:
     """A hosted checkout: where to send the browser, and what came of it."""
 
@@ -138,12 +93,14 @@ class MeterSender(Protocol):
         """
 
 
-class BillingProvider(MeterSender, SubscriptionProvider, Protocol):
+class BillingProvider(MeterSender, InvoiceProvider, SubscriptionProvider, Protocol):
     """Customers, checkout and the objects we mirror."""
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None: ...
     def fetch_subscription(self, subscription_id: str) -> SubscriptionFacts | None: ...
-    def fetch_invoice(self, invoice_id: str) -> InvoiceFacts | None: ...
+    def fetch_entitlements(self, customer_id: str) -> tuple[str, ...] | None:
+        """The lookup keys of the features the customer is entitled to now, or None for an unknown customer."""
+
     def fetch_checkout(self, session_id: str) -> CheckoutFacts | None: ...
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str: ...
 

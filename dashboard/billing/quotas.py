@@ -1,4 +1,4 @@
-"""Caps and budgets: an action is stopped before it happens when it would pass one. Reserve, act, record or release.
+"""Caps, budgets and unpaid bills stop an action before it happens. Reserve, act, record or release.
 
 A fact is never refused: what has happened is recorded, whatever the cap. So the stop comes before the action, and a
 reservation holds its place until the usage is recorded under the same key (which settles it) or the action failed.
@@ -12,13 +12,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, text
 from sqlalchemy.orm import Session
 
+from dashboard.billing.billing_state import require_paid
 from dashboard.billing.buckets import LEVEL
-from dashboard.billing.errors import InvalidInput
-from dashboard.billing.limits import find_budget
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput
+from dashboard.billing.limits import find_budget, need_sum
 from dashboard.billing.periods import month_start, next_month
 from dashboard.billing.plans import free_plan
 from dashboard.billing.pricing import cost_of_all, tiers_of_period
-from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
 from dashboard.database import lock_object
 from dashboard.models import BillingPeriod, UsageCap, UsageEvent, UsageReservation
 
@@ -89,13 +89,13 @@ def reserve(
     Without a cap or budget that concerns the type nothing is locked or written. The reservation is settled by
     recording the usage under the same key, or by `settle`; `release` gives it back. It is forgotten after `ttl`.
 
-    Raises `CapReached`, `InvalidInput` (a type that cannot be reserved).
+    Raises `PaymentOverdue` (the tenant reads only until it has paid), `CapReached`, `InvalidInput` (a type that cannot
+    be reserved), `IdempotencyConflict` (the key holds a place for something else).
     """
-    if usage_type not in USAGE_TYPES or usage_type in LEVELS:
-        sums = ", ".join(name for name in USAGE_TYPES if name not in LEVELS)
-        raise InvalidInput("usage_type", f"must be one of {sums}")
+    need_sum(usage_type)
     if quantity < 0:
         raise InvalidInput("quantity", "must be 0 or more")
+    require_paid(session, tenant_id, now)
     span = _span(session, tenant_id, now)
     cap, reason = _cap(session, tenant_id, usage_type, span)
     budget = find_budget(session, tenant_id)
@@ -103,7 +103,7 @@ def reserve(
         return
     # From here to the caller's commit only one action of this tenant is weighed at a time.
     lock_object(session, "quota-of", tenant_id)
-    if _is_held(session, tenant_id, key, now):
+    if _is_held(session, tenant_id, key, (usage_type, quantity), now):
         return
     taken = {
         row.usage_type: (int(row.used), int(row.reserved))
@@ -178,10 +178,12 @@ def _cap(session: Session, tenant_id: int, usage_type: str, span: _Span) -> tupl
     return own, "cap"
 
 
-def _is_held(session: Session, tenant_id: int, key: str, now: datetime) -> bool:
-    """Whether this action has its place already: reserved, or recorded."""
+def _is_held(session: Session, tenant_id: int, key: str, asked: tuple[str, int], now: datetime) -> bool:
+    """Whether this action has its place already: reserved, or recorded. A place for less would let more through."""
     held = session.get(UsageReservation, (tenant_id, key), populate_existing=True)
     if held is not None and held.expires_at > now:
+        if (held.usage_type, held.quantity) != asked:
+            raise IdempotencyConflict(key)
         return True
     recorded = select(UsageEvent.id).where(UsageEvent.tenant_id == tenant_id, UsageEvent.idempotency_key == key)
     return session.scalars(recorded).first() is not None

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.announcements import announce_subscription, state_of_subscription
+from dashboard.billing.billing_state import mark_stale
 from dashboard.billing.catalog import PlanDefinition
 from dashboard.billing.customers import hold_mirror
 from dashboard.billing.period_segments import learn_stretches
@@ -63,6 +64,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
             plan=bought.plan if bought else None,
         )
     announce_subscription(session, subscription, before, now)
+    mark_stale(session, tenant.id, now)
     return True
 
 

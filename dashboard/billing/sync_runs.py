@@ -179,7 +179,7 @@ def find_run(session: Session, run_id: int, *, tenant_id: int | None = None) -> 
 
     Raises `NotFound`.
     """
-    run = session.get(SyncRun, run_id, populate_existing=True) if run_id < 2**63 else None
+    run = session.get(SyncRun, run_id, populate_existing=True)
     if run is None or (tenant_id is not None and run.tenant_id != tenant_id):
         raise NotFound(f"no sync {run_id}")
     return _view(run)

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.outgoing import need_number, need_object, parse_who
-from dashboard.billing.phone_numbers import choose_sender
-from dashboard.billing.usage_input import clean_text, fingerprint
+from dashboard.billing.fields import need_object, need_text
+from dashboard.billing.outgoing import parse_who
+from dashboard.billing.phone_numbers import choose_sender, need_number
+from dashboard.billing.usage_input import fingerprint
 from dashboard.models import Tenant
 
 MAX_BODY = 1_600
@@ -37,7 +38,7 @@ def parse_text_request(session: Session, raw: object, tenant: Tenant, now: datet
     given = need_object(raw, FIELDS)
     to = need_number(given.get("to"), "to")
     from_ = choose_sender(session, tenant, given.get("from"))
-    body = clean_text(given.get("body"), "body", required=True, longest=MAX_BODY) or ""
+    body = need_text(given.get("body"), "body", longest=MAX_BODY)
     user_id, metadata = parse_who(given, now)
     checked = {"to": to, "from": from_, "body": body, "user_id": user_id, "metadata": metadata}
     return TextRequest(to, from_, body, user_id, metadata, fingerprint(checked))

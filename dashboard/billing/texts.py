@@ -50,7 +50,7 @@ def store_text(
 ) -> tuple[TextMessage, bool]:
     """Store what is about to be sent and reserve its segments: (the message, whether it is to be sent now).
 
-    Raises `IdempotencyConflict`, `CapReached`.
+    Raises `IdempotencyConflict`, `PaymentOverdue`, `CapReached`.
     """
     message, is_to_be_sent = outgoing.store_intent(
         session,

@@ -14,7 +14,7 @@ from dashboard.billing.corrections import check_corrections
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.usage_input import UsageInput
 from dashboard.billing.usage_statement import ONE_TENANT, SEVERAL_TENANTS
-from dashboard.database import share_objects
+from dashboard.database import lock_object, share_objects
 from dashboard.models import UsageEvent
 
 Refusal = InvalidInput | IdempotencyConflict | AlreadyCorrected
@@ -71,6 +71,11 @@ def record_groups(
     # Every writer of a tenant's buckets shares this lock, in a statement of its own: the next statement then sees all
     # period boundaries there are, and `rollups.rebucket` (which holds it alone) sees all rows.
     share_objects(session, [("usage-of", tenant_id) for tenant_id in sorted(groups)])
+    # A correction takes two unique values, its key and its original. Rows go in by key, so two batches that correct the
+    # same events in another order would each wait for the other: one at a time.
+    for tenant_id in sorted(groups):
+        if any(event.corrects_id is not None for event in groups[tenant_id]):
+            lock_object(session, "corrections-of", tenant_id)
     checked = {tenant_id: _Group(session, tenant_id, events) for tenant_id, events in groups.items()}
     writable = {tenant_id: group.writable for tenant_id, group in checked.items() if group.writable}
     new = _write(session, writable, source, now)
@@ -113,8 +118,10 @@ class _Group:
                 same = print_ == event.fingerprint
                 answer.append(Recorded(id_, key, is_new=False) if same else IdempotencyConflict(key))
             else:
-                # A correction that lost the race against another one of the same event was skipped without a trace.
-                answer.append(AlreadyCorrected(event.corrects_id or 0))
+                # The same body as one before it in the batch, which was refused. Should that not be so, the database
+                # skipped a second correction of one event without a trace.
+                first = self._refused.get(self._distinct[key][0])
+                answer.append(first or AlreadyCorrected(event.corrects_id or 0))
         return answer
 
 

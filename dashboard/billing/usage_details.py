@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.fields import MAX_ID
 from dashboard.billing.late_usage import SEGMENTS, segment_parameters
 from dashboard.billing.ranges import Range, period_end_of
 from dashboard.billing.usage_filters import UsageFilters
@@ -40,8 +39,6 @@ _ONLY_LATE = f"""
 """
 # The bound on the time alone lets the index begin at the right row.
 _AFTER = " AND u.occurred_at <= :after_time AND (u.occurred_at, u.id) < (:after_time, :after_id)"
-
-CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ def decode_cursor(cursor: str) -> Position:
         position = Position(datetime.fromisoformat(moment).astimezone(UTC), int(id_))
     except (NotBase64, ValueError, OverflowError):
         position = None
-    if position is None or position.encode() != cursor.rstrip("=") or not 0 < position.id < 2**63:
+    if position is None or position.encode() != cursor.rstrip("=") or not 0 < position.id <= MAX_ID:
         raise InvalidInput("cursor", "must be the next_cursor of an answer, unchanged")
     return position
 
@@ -111,24 +108,12 @@ def list_details(
     return found, Position(found[-1].occurred_at, found[-1].id) if is_more else None
 
 
-def stream_details(
-    session: Session, tenant_id: int, span: Range, usage_type: str, *, filters: UsageFilters, only_late: bool = False
-) -> Iterator[UsageDetail]:
-    """Every action of one type, newest first, in constant memory: the rows stay at the database until they are read."""
-    statement, values = _query(tenant_id, span, usage_type, filters, only_late=only_late, after=None)
-    options = {"stream_results": True, "yield_per": CHUNK}
-    # Closed by name: a reader who leaves early must not leave a cursor at the database.
-    with closing(session.execute(text(statement), values, execution_options=options)) as rows:
-        for row in rows:
-            yield _detail(row, span)
-
-
 def find_detail(session: Session, tenant_id: int, event_id: int) -> UsageDetail:
     """One ledger row of this tenant.
 
     Raises `NotFound`.
     """
-    row = session.execute(_ONE, {"tenant_id": tenant_id, "id": event_id}).first() if 0 < event_id < 2**63 else None
+    row = session.execute(_ONE, {"tenant_id": tenant_id, "id": event_id}).first()
     if row is None:
         raise NotFound(f"no usage event {event_id}")
     is_late = row.recorded_at >= period_end_of(session, tenant_id, row.occurred_at)

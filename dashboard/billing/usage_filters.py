@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dashboard.billing.usage_input import clean_text
+from dashboard.billing.fields import need_text, take_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,8 @@ def make_filters(
     Raises `InvalidInput` with the field (`user_id`, `metadata.campaign` …).
     """
     return UsageFilters(
-        user_id=clean_text(user_id, "user_id", required=False),
-        resource_type=clean_text(resource_type, "resource_type", required=False),
-        resource_id=clean_text(resource_id, "resource_id", required=False),
-        metadata={
-            clean_text(key, "metadata", required=True) or "": clean_text(value, f"metadata.{key}", required=True) or ""
-            for key, value in metadata.items()
-        },
+        user_id=take_text(user_id, "user_id"),
+        resource_type=take_text(resource_type, "resource_type"),
+        resource_id=take_text(resource_id, "resource_id"),
+        metadata={need_text(key, "metadata"): need_text(value, f"metadata.{key}") for key, value in metadata.items()},
     )

@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.fields import MAX_ID, need_moment, need_object, need_text, take_text
 from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
 
 # Stripe takes meter values of at most 15 digits; a single action stays far below that.
 MAX_QUANTITY = 10**12
 MAX_AHEAD = timedelta(minutes=5)
-MAX_TEXT = 200
 MAX_METADATA_BYTES = 8_192
 MAX_DEPTH = 20
 FIELDS = frozenset(
@@ -37,9 +37,9 @@ FIELDS = frozenset(
         "corrects_id",
     }
 )
-# The keys of what Countinghouse records by itself; a service that used one would keep that from being counted.
-OUR_PREFIXES = ("sms:", "call:", "text:", "webhook:", "storage:", "api:", "reversal:")
-_OURS = f"must not begin with {', '.join(OUR_PREFIXES)}: such keys are Countinghouse's own"
+# The keys of what Countinghouse records and reserves by itself. A service that recorded under one would keep that from
+# being counted, and one that reserved under one would let a text or call pass a cap.
+OUR_PREFIXES = ("sms:", "call:", "text:", "webhook:", "storage:", "api:", "import:", "reversal:")
 _encode_sorted = partial(msgspec.json.encode, order="deterministic")
 
 
@@ -67,12 +67,20 @@ def parse_usages(raws: Sequence[object], now: datetime) -> list[UsageInput | Inv
     for raw in raws:
         try:
             event = parse_usage(raw, now)
+            refuse_our_key(event.idempotency_key, "idempotency_key")
+            parsed.append(event)
         except InvalidInput as problem:
             parsed.append(problem)
-            continue
-        is_ours = event.idempotency_key.startswith(OUR_PREFIXES)
-        parsed.append(InvalidInput("idempotency_key", _OURS) if is_ours else event)
     return parsed
+
+
+def refuse_our_key(key: str, field: str) -> None:
+    """Make sure that a key which a service chose is none that Countinghouse records or reserves under.
+
+    Raises `InvalidInput`.
+    """
+    if key.startswith(OUR_PREFIXES):
+        raise InvalidInput(field, f"must not begin with {', '.join(OUR_PREFIXES)}: such keys are Countinghouse's own")
 
 
 def parse_usage(raw: object, now: datetime) -> UsageInput:
@@ -80,24 +88,19 @@ def parse_usage(raw: object, now: datetime) -> UsageInput:
 
     Raises `InvalidInput` with the field and what is allowed.
     """
-    if type(raw) is not dict and not isinstance(raw, Mapping):
-        raise InvalidInput("event", "must be a JSON object")
-    if not raw.keys() <= FIELDS:
-        unknown = min(str(name) for name in raw if name not in FIELDS)
-        raise InvalidInput(unknown, f"is not a field; allowed are {', '.join(sorted(FIELDS))}")
-    given = raw.get
+    given = need_object(raw, FIELDS, "event").get
     corrects_id = _corrects_id(given("corrects_id"))
     usage_type = _usage_type(given("usage_type"), is_correction=corrects_id is not None)
     quantity = _quantity(given("quantity"), is_correction=corrects_id is not None)
-    user_id = clean_text(given("user_id"), "user_id", required=False)
-    resource_type = clean_text(given("resource_type"), "resource_type", required=False)
-    resource_id = clean_text(given("resource_id"), "resource_id", required=False)
+    user_id = take_text(given("user_id"), "user_id")
+    resource_type = take_text(given("resource_type"), "resource_type")
+    resource_id = take_text(given("resource_id"), "resource_id")
     occurred_at = _moment(given("occurred_at"), now)
     if corrects_id is not None and occurred_at is not None:
         raise InvalidInput("occurred_at", "must be left out: a correction takes the time of the event it corrects")
     metadata = given("metadata")
     written = _written(metadata)
-    key = clean_text(given("idempotency_key"), "idempotency_key", required=True) or ""
+    key = need_text(given("idempotency_key"), "idempotency_key")
     print_ = sha256(
         msgspec.json.encode(
             (
@@ -152,7 +155,7 @@ def _quantity(value: object, *, is_correction: bool) -> int:
 def _corrects_id(value: object) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**63:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_ID:
         raise InvalidInput("corrects_id", "must be the id of a usage event of this tenant")
     return value
 
@@ -161,14 +164,7 @@ def _moment(value: object, now: datetime) -> datetime | None:
     """An ISO 8601 time with its offset, at most 5 minutes ahead (Stripe's own bound for meter events)."""
     if value is None:
         return None
-    moment = value
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            moment = None
-    if not isinstance(moment, datetime) or moment.tzinfo is None:
-        raise InvalidInput("occurred_at", "must be an ISO 8601 time with an offset, such as 2026-06-01T09:30:00Z")
+    moment = need_moment(value, "occurred_at")
     if moment.year < 2000:
         raise InvalidInput("occurred_at", "must not lie before the year 2000")
     if moment > now + MAX_AHEAD:
@@ -219,29 +215,3 @@ def _look_inside(metadata: Mapping[str, Any]) -> None:
             if isinstance(value, float) and not isfinite(value):
                 raise InvalidInput("metadata", "must hold finite numbers only")
         level = [value for value in inner if isinstance(value, Mapping | list | tuple)]
-
-
-def clean_text(value: object, field: str, *, required: bool, longest: int = MAX_TEXT) -> str | None:
-    """A short text that PostgreSQL can keep, or None where it may be absent.
-
-    Raises `InvalidInput`.
-    """
-    if value is None and not required:
-        return None
-    if type(value) is str and len(value) <= longest and value.isascii() and value.isprintable() and value.strip():
-        return value  # as nearly every one is
-    if not isinstance(value, str) or not value or value.isspace():
-        raise InvalidInput(field, f"must be a text of 1 to {longest} characters")
-    if len(value) > longest:
-        raise InvalidInput(field, f"must be at most {longest} characters")
-    if "\x00" in value or not (value.isascii() or _is_storable(value)):
-        raise InvalidInput(field, "must be Unicode text without NUL characters")
-    return value
-
-
-def _is_storable(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -56,6 +56,7 @@ _ALL = (
 
 USAGE_TYPES: dict[str, UsageType] = {kind.name: kind for kind in _ALL}
 LEVELS: tuple[str, ...] = tuple(kind.name for kind in _ALL if kind.is_level)
+SUMS: tuple[str, ...] = tuple(kind.name for kind in _ALL if not kind.is_level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.usage_input import clean_text
+from dashboard.billing.fields import need_text
 
 MAX_URL = 2_000
 # Addresses of these carry an IPv4 address that a gateway would reach instead.
@@ -18,7 +18,7 @@ def check_url(value: object, *, allow_private: bool) -> str:
 
     Raises `InvalidInput`.
     """
-    url = clean_text(value, "url", required=True, longest=MAX_URL) or ""
+    url = need_text(value, "url", longest=MAX_URL)
     parts = _split(url)
     if parts is None or not parts.hostname or not url.isascii() or any(sign <= " " for sign in url):
         raise InvalidInput("url", "must be a URL such as https://example.com/webhooks")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import select
@@ -10,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing import webhook_signature
 from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.fields import need_object
 from dashboard.billing.webhook_address import check_url
 from dashboard.database import lock_object
 from dashboard.models import WebhookEndpoint
@@ -18,6 +18,7 @@ from dashboard.models import WebhookEndpoint
 EVENT_TYPES: dict[str, str] = {
     "usage.threshold_reached": "80% or 100% of what the plan includes of a usage type is used",
     "subscription.changed": "A subscription began, changed its plan or status, or will end",
+    "billing_state.changed": "Plan, status, entitlements or access changed: sending stopped, say, or all is paid",
     "invoice.created": "An invoice was drawn up",
     "invoice.finalized": "An invoice is final and due",
     "invoice.paid": "An invoice was paid",
@@ -43,7 +44,7 @@ def create_endpoint(
 
     Answers it and its secret, which cannot be read again. Raises `InvalidInput`.
     """
-    given = _checked_fields(raw)
+    given = need_object(raw, FIELDS)
     lock_object(session, "webhook-endpoints-of", tenant_id)
     if len(list_endpoints(session, tenant_id)) >= MAX_ENDPOINTS:
         raise InvalidInput("url", f"a tenant may have {MAX_ENDPOINTS} endpoints at most")
@@ -72,7 +73,7 @@ def change_endpoint(
     While an endpoint is disabled nothing new is announced to it; what waited is sent once it is enabled again.
     Raises `InvalidInput`, `NotFound`.
     """
-    given = _checked_fields(raw)
+    given = need_object(raw, FIELDS)
     endpoint = find_endpoint(session, tenant_id, endpoint_id, for_change=True)
     if "url" in given:
         endpoint.url = check_url(given["url"], allow_private=allow_private)
@@ -100,7 +101,7 @@ def find_endpoint(session: Session, tenant_id: int, endpoint_id: int, *, for_cha
     Raises `NotFound`.
     """
     key = (tenant_id, endpoint_id)
-    found = session.get(WebhookEndpoint, key, with_for_update=for_change) if endpoint_id < 2**63 else None
+    found = session.get(WebhookEndpoint, key, with_for_update=for_change)
     if found is None:
         raise NotFound(f"no webhook endpoint {endpoint_id}")
     return found
@@ -113,15 +114,6 @@ def list_endpoints(session: Session, tenant_id: int) -> list[WebhookEndpoint]:
             select(WebhookEndpoint).where(WebhookEndpoint.tenant_id == tenant_id).order_by(WebhookEndpoint.id)
         )
     )
-
-
-def _checked_fields(raw: object) -> Mapping[str, object]:
-    if not isinstance(raw, Mapping):
-        raise InvalidInput("body", "must be a JSON object")
-    unknown = sorted(set(raw) - FIELDS)
-    if unknown:
-        raise InvalidInput(unknown[0], f"is not a field; allowed are {', '.join(sorted(FIELDS))}")
-    return raw
 
 
 def _event_types(value: object) -> list[str]:

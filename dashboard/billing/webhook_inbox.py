@@ -20,7 +20,7 @@ def store_stripe_event(session: Session, event: Mapping[str, Any], now: datetime
     """Store a verified event. False when it was there already: Stripe delivers at least once."""
     data = event.get("data") or {}
     subject = data.get("object") if isinstance(data, Mapping) else None
-    object_id = subject.get("id") if isinstance(subject, Mapping) else None
+    object_id = _object_id(subject) if isinstance(subject, Mapping) else None
     statement = (
         insert(StripeEvent)
         .values(
@@ -37,6 +37,13 @@ def store_stripe_event(session: Session, event: Mapping[str, Any], now: datetime
         .returning(StripeEvent.id)
     )
     return session.scalar(statement) is not None
+
+
+def _object_id(subject: Mapping[str, Any]) -> str | None:
+    """The id of what an event is about. A summary of entitlements has none: it is about those of its customer."""
+    if subject.get("object") == "entitlements.active_entitlement_summary":
+        return f"entitlements:{subject.get('customer')}"
+    return subject.get("id")
 
 
 def _moment(created: object, now: datetime) -> datetime:

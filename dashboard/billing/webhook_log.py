@@ -73,7 +73,7 @@ def find_delivery(session: Session, tenant_id: int, delivery_id: int) -> Deliver
 
     Raises `NotFound`.
     """
-    found = _views(session, tenant_id, WebhookDelivery.id == delivery_id, limit=1) if delivery_id < 2**63 else []
+    found = _views(session, tenant_id, WebhookDelivery.id == delivery_id, limit=1)
     if not found:
         raise NotFound(f"no webhook delivery {delivery_id}")
     message_id = int(found[0].message_id.removeprefix("msg_"))
@@ -91,7 +91,7 @@ def replay_delivery(session: Session, tenant_id: int, delivery_id: int, now: dat
     Raises `NotFound`.
     """
     key = (tenant_id, delivery_id)
-    delivery = session.get(WebhookDelivery, key, with_for_update=True) if delivery_id < 2**63 else None
+    delivery = session.get(WebhookDelivery, key, with_for_update=True)
     if delivery is None:
         raise NotFound(f"no webhook delivery {delivery_id}")
     if delivery.state != DeliveryState.PENDING:

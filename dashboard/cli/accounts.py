@@ -81,11 +81,15 @@ def create_key(tenant_id: int, name: str, scopes: tuple[str, ...], expires: date
 
 @account_commands.command("list-keys")
 @click.argument("tenant_id", type=ID)
+@explained
 def list_keys(tenant_id: int) -> None:
     """List a tenant's API keys: id, last four, name, scopes and state."""
+    moment = now()
     with unit_of_work() as session:
+        _need_tenant(session, tenant_id)
         for key in api_keys.list_api_keys(session, tenant_id):
-            state = "revoked" if key.revoked_at else "active"
+            is_over = key.expires_at is not None and key.expires_at <= moment
+            state = "revoked" if key.revoked_at else "expired" if is_over else "active"
             click.echo(f"{key.id}\t…{key.last_four or '????'}\t{key.name}\t{','.join(key.scopes)}\t{state}")
 
 

@@ -9,11 +9,12 @@ from typing import ParamSpec, TypeVar
 import click
 
 from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.fields import MAX_ID
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
-ID = click.IntRange(1, 2**63 - 1)
+ID = click.IntRange(1, MAX_ID)
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:

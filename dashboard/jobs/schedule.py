@@ -6,6 +6,7 @@ from rq.cron import CronScheduler
 
 from dashboard.billing import sync_runs, webhook_inbox
 from dashboard.jobs.api_requests import record_spooled_requests
+from dashboard.jobs.billing_states import fetch_partial_invoices, follow_restricted_states, follow_stale_states
 from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
 from dashboard.jobs.prices import settle_prices
@@ -23,6 +24,9 @@ def register(scheduler: CronScheduler) -> None:
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(announce_usage_thresholds, OUTGOING, interval=60, result_ttl=0)
+    scheduler.register(follow_restricted_states, WEBHOOKS, interval=300, result_ttl=0)
+    # After an upgrade only: there is nothing to fetch once all invoices are kept whole.
+    scheduler.register(fetch_partial_invoices, WEBHOOKS, interval=3_600, job_timeout=HOUR, result_ttl=0)
     # The sweep takes a day's reading that was missed.
     scheduler.register(read_storage_of_all, METERING, cron="10 0 * * *", job_timeout=HOUR, result_ttl=0)
 
@@ -36,6 +40,7 @@ def sweep() -> None:
         enqueue(WEBHOOKS, process_stripe_event, event_id)
     for run_id in run_ids:
         enqueue(METERING, sync_meters, run_id, timeout=HOUR)
+    follow_stale_states()
     enqueue_due_webhooks()
     enqueue_storage_reading()
     record_spooled_requests()

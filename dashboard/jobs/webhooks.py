@@ -8,6 +8,7 @@ import structlog
 
 from dashboard.billing.webhook_inbox import mark_attempt_failed
 from dashboard.integrations.stripe import handlers
+from dashboard.jobs.billing_states import follow_stale_states
 from dashboard.jobs.outgoing import enqueue_due_webhooks
 from dashboard.models import StripeEvent, StripeEventState
 from dashboard.wiring import unit_of_work, wiring
@@ -31,4 +32,5 @@ def process_stripe_event(event_id: str) -> None:
             retry_at = mark_attempt_failed(session, event_id, traceback.format_exc(), parts.clock.now())
         log.exception("stripe event failed", event_id=event_id, retry_at=retry_at)
     else:
+        follow_stale_states()
         enqueue_due_webhooks()  # the sync may have announced something

@@ -1,10 +1,13 @@
 """Tables only. Importing this package makes every one of them known."""
 
 from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
+from dashboard.models.billing_state import Access, BillingState
 from dashboard.models.call import Call, Direction
 from dashboard.models.catalog import CatalogMeter, CatalogPrice, PriceMapping
 from dashboard.models.checkout import BillingRequest, CheckoutSession, CheckoutState, SubscriptionOutlook
+from dashboard.models.credit_note import CreditNote, CreditNoteLine
 from dashboard.models.invoice import Invoice, InvoiceLine
+from dashboard.models.invoice_payment import InvoicePayment, PaymentAttempt, Refund
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
 from dashboard.models.outgoing import OutgoingState
 from dashboard.models.outgoing_webhook import (
@@ -24,25 +27,32 @@ from dashboard.models.usage import UsageEvent, UsageRollup
 from dashboard.models.usage_import import ImportState, UsageImport, UsageImportError
 
 __all__ = [
+    "Access",
     "ApiKey",
     "BillingPeriod",
     "BillingRequest",
+    "BillingState",
     "Call",
     "CatalogMeter",
     "CatalogPrice",
     "CheckoutSession",
     "CheckoutState",
+    "CreditNote",
+    "CreditNoteLine",
     "DeliveryState",
     "Direction",
     "ImportState",
     "Invoice",
     "InvoiceLine",
+    "InvoicePayment",
     "Membership",
     "MeterEvent",
     "MeterEventState",
     "OutgoingState",
+    "PaymentAttempt",
     "PhoneNumber",
     "PriceMapping",
+    "Refund",
     "Role",
     "StorageReading",
     "StripeEvent",

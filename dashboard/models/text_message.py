@@ -15,7 +15,7 @@ UNSETTLED = "sid IS NOT NULL AND (state = 'sending' OR delivery_status IN ('acce
 
 
 class TextMessage(Base):
-    """One request to send a text. The body itself is not kept: only its length and its fingerprint.
+    """One request to send a text. The body itself is not kept, only its fingerprint.
 
     `reversed_at` is when its usage was taken back, because it never left Twilio.
     """

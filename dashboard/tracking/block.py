@@ -77,8 +77,8 @@ def track_usage(
     second attempt counts once. `reserve` sets the quantity aside first, so that a tenant at its cap does not act.
 
     Raises `InvalidInput` before the block for what is wrong from the start and after it for what the block set,
-    `quotas.CapReached` before it, `IdempotencyConflict` (the key was used with another body) and `NotFound` (no such
-    tenant) after it.
+    `quotas.CapReached` and `PaymentOverdue` before it, `NotFound` (no such tenant) after it, and `IdempotencyConflict`
+    (the key was used with another body, or holds a place for another quantity).
     """
     session = session or wiring.session()
     now = clock()

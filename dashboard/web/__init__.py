@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from apiflask import APIFlask
 
 from dashboard.config import Settings
-from dashboard.web import api, auth, errors, formats, pages, security, staff, tenant, webhooks
+from dashboard.web import api, auth, errors, formats, json_times, pages, routing, security, staff, tenant, webhooks
 from dashboard.web.api import document, openapi
 
 
-def register(app: Flask, settings: Settings) -> None:
+def register(app: APIFlask, settings: Settings) -> None:
     """Hang every blueprint and handler onto the application."""
     security.register(app, settings)
+    routing.register(app)
+    json_times.register(app)
     errors.register(app)
     formats.register(app)
     auth.register(app)

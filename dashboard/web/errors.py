@@ -8,7 +8,14 @@ import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound, NotNow
+from dashboard.billing.errors import (
+    AlreadyCorrected,
+    IdempotencyConflict,
+    InvalidInput,
+    NotFound,
+    NotNow,
+    PaymentOverdue,
+)
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.quotas import CapReached
 from dashboard.wiring import session
@@ -62,6 +69,10 @@ def register(app: Flask) -> None:
     @app.errorhandler(NotNow)
     def not_now(error: NotNow) -> Response:
         return answer(409, str(error))
+
+    @app.errorhandler(PaymentOverdue)
+    def payment_overdue(error: PaymentOverdue) -> Response:
+        return answer(402, str(error), reason="payment", subscription_status=error.status, invoice_id=error.invoice_id)
 
     @app.errorhandler(NotFound)
     def not_found(_: NotFound) -> Response:

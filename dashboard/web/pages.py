@@ -6,6 +6,7 @@ from flask import Flask, g, request
 from flask_login import current_user
 
 from dashboard.billing.accounts import tenants_of
+from dashboard.billing.billing_state import find_state
 from dashboard.config import Settings
 from dashboard.wiring import now, session
 
@@ -21,6 +22,7 @@ def register(app: Flask, settings: Settings) -> None:
         return {
             "tenant": g.get("tenant"),
             "role": g.get("role"),
+            "billing": find_state(session(), g.tenant.id) if "tenant" in g else None,
             "tenants": tenants_of(session(), current_user) if current_user.is_authenticated else [],
             "theme": theme if theme in {"light", "dark"} else None,
             "now": now(),

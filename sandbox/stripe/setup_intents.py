@@ -66,8 +66,10 @@ def _confirm(world: World, intent: Thing, method_id: str | None) -> Thing:
     if refusal := refusal_to_save(number):
         raise refusal.fault(leaves_traces=False)
     if asks_for_customer(world, number, method):
-        action = {"redirect_to_url": {"return_url": None, "url": f"{world.base}/3ds/{intent['id']}"}}
-        action["type"] = "redirect_to_url"  # type: ignore[assignment]
+        action: dict[str, object] = {
+            "redirect_to_url": {"return_url": None, "url": f"{world.base}/3ds/{intent['id']}"},
+            "type": "redirect_to_url",
+        }
         world.change(intent, None, payment_method=method["id"], next_action=action, status="requires_action")
         world.emit("setup_intent.requires_action", intent)
         return intent

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.invoices import sync_invoice
 from dashboard.billing.plans import PricePins
-from dashboard.billing.ports import InvoiceFacts, SubscriptionFacts
+from dashboard.billing.ports import SubscriptionFacts
+from dashboard.billing.ports_invoices import InvoiceFacts
 from dashboard.billing.subscriptions import sync_subscription
 from dashboard.models import Invoice, Tenant, WebhookMessage
 from tests.factories import NOON, make_tenant

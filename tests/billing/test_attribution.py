@@ -14,7 +14,7 @@ from dashboard.billing.attribution import attribute_usage
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.plans import catalog
 from dashboard.billing.ranges import Range, find_range
-from dashboard.billing.usage_details import UsageDetail, list_details, stream_details
+from dashboard.billing.usage_details import UsageDetail, list_details
 from dashboard.billing.usage_filters import UsageFilters
 from dashboard.billing.usage_reports import chart_usage, summarise_usage
 from dashboard.billing.usage_types import USAGE_TYPES
@@ -101,7 +101,6 @@ def test_groups_series_and_actions_add_up_to_the_total(
     actions = list(all_pages(session, tenant, span, NOTHING, limit))
     assert (sum(each.quantity for each in actions), len({each.id for each in actions})) == total
     assert actions == sorted(actions, key=lambda each: (each.occurred_at, each.id), reverse=True)
-    assert actions == list(stream_details(session, tenant.id, span, SENT.name, filters=NOTHING))
 
 
 def test_filters_narrow_series_groups_and_actions_alike(session: Session) -> None:
@@ -117,7 +116,7 @@ def test_filters_narrow_series_groups_and_actions_alike(session: Session) -> Non
     ):
         series = chart_usage(session, tenant.id, span, SENT, granularity="day", filters=filters, now=NOON)
         groups = attribute_usage(session, tenant.id, span, SENT, group_by="user", limit=10, filters=filters)
-        actions = list(stream_details(session, tenant.id, span, SENT.name, filters=filters))
+        actions = list(all_pages(session, tenant, span, filters, 1))
         assert (series.total.quantity, groups.total.quantity) == (total, total)
         assert sum(each.quantity for each in actions) == total
 
@@ -128,7 +127,7 @@ def test_another_tenants_usage_is_in_no_report(session: Session) -> None:
     span = find_range(session, mine, period=None, start=None, stop=None, now=NOON)
     groups = attribute_usage(session, mine.id, span, SENT, group_by="user", limit=10, filters=NOTHING)
     assert groups.groups == ()
-    assert list(stream_details(session, mine.id, span, SENT.name, filters=NOTHING)) == []
+    assert list(all_pages(session, mine, span, NOTHING, 10)) == []
     assert all(each.total.events == 0 for each in summarise_usage(session, mine.id, span).types)
 
 

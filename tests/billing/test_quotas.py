@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.errors import InvalidInput
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput
 from dashboard.billing.limits import set_budget, set_cap
 from dashboard.billing.quotas import CapReached, release, reserve, settle
 from dashboard.models import Tenant, UsageReservation
@@ -106,6 +106,16 @@ def test_a_budget_stops_what_would_cost_more_and_nothing_that_is_included(sessio
     reserve(session, tenant.id, "SMS_SENT", 1, key="b", now=NOON)
 
 
+def test_an_action_that_costs_nothing_passes_where_usage_has_gone_beyond_the_budget(session: Session) -> None:
+    tenant = make_tenant(session)
+    make_period(session, tenant, plan="starter")
+    set_budget(session, tenant.id, 240, "usd", set_by="ada", now=NOON)
+    record(session, tenant, quantity=300)  # a fact is recorded, whatever it costs
+    reserve(session, tenant.id, "AI_MESSAGE_GENERATED", 500, key="a", now=NOON)
+    with pytest.raises(CapReached):
+        reserve(session, tenant.id, "AI_MESSAGE_GENERATED", 1, key="b", now=NOON)
+
+
 @pytest.mark.parametrize("usage_type", ["FAX_SENT", "STORAGE_USED_MB"])
 def test_what_cannot_be_reserved_is_told(session: Session, usage_type: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
@@ -119,3 +129,20 @@ def test_a_cap_can_be_changed_and_lifted(session: Session) -> None:
     reserve(session, tenant.id, "SMS_SENT", 2, key="a", now=NOON)
     set_cap(session, tenant.id, "SMS_SENT", None, set_by="ada", now=NOON)
     reserve(session, tenant.id, "SMS_SENT", 1_000, key="b", now=NOON)
+
+
+def test_a_key_that_holds_a_place_holds_no_other(session: Session) -> None:
+    tenant = make_capped(session)
+    reserve(session, tenant.id, "SMS_SENT", 1, key="a", now=NOON)
+    for usage_type, quantity in (("SMS_SENT", 10), ("CALL_MADE", 1)):
+        set_cap(session, tenant.id, usage_type, 10, set_by="ada", now=NOON)
+        with pytest.raises(IdempotencyConflict):
+            reserve(session, tenant.id, usage_type, quantity, key="a", now=NOON)
+    assert reservations(session, tenant) == 1
+
+
+def test_a_key_whose_place_is_forgotten_can_hold_another(session: Session) -> None:
+    tenant = make_capped(session)
+    reserve(session, tenant.id, "SMS_SENT", 1, key="a", now=NOON)
+    reserve(session, tenant.id, "SMS_SENT", 10, key="a", now=NOON + timedelta(hours=1))
+    assert reservations(session, tenant) == 1

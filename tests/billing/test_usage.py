@@ -136,10 +136,11 @@ def test_a_correction_cannot_be_corrected(session: Session) -> None:
     assert "is a correction itself" in refusal.value.message
 
 
-def test_two_corrections_of_one_event_in_a_batch_are_one(session: Session) -> None:
+@pytest.mark.parametrize("keys", [("a", "b"), ("b", "a")])
+def test_of_two_corrections_of_one_event_in_a_batch_the_first_counts(session: Session, keys: tuple[str, str]) -> None:
     tenant = make_tenant(session)
     wrong = record(session, tenant, quantity=5)
-    bodies = [usage_body(quantity=-2, corrects_id=wrong.id), usage_body(quantity=-3, corrects_id=wrong.id)]
+    bodies = [usage_body(quantity=-2, corrects_id=wrong.id, idempotency_key=key) for key in keys]
     outcomes = record_each(session, tenant.id, [parse_usage(body, NOON) for body in bodies], source="test", now=NOON)
     assert isinstance(outcomes[0], Recorded)
     assert isinstance(outcomes[1], AlreadyCorrected)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from dashboard.billing import accounts
 from dashboard.database import db
+from dashboard.models import ApiKey
+from dashboard.wiring import now
 from tests.factories import usage_body
 from tests.platform import a_second_later, bearer, run_command
 
@@ -38,12 +41,21 @@ def test_an_operator_limits_lists_and_revokes_keys(app: Flask, client: FlaskClie
     assert run_command(app, "accounts", "list-keys", tenant).endswith("revoked")
 
 
+def test_a_key_whose_time_is_over_is_not_listed_as_active(app: Flask) -> None:
+    tenant = run_command(app, "accounts", "create-tenant", "Acme", "--email", "billing@acme.example")
+    run_command(app, "accounts", "create-key", tenant)
+    db.session.execute(update(ApiKey).values(expires_at=now()))
+    db.session.commit()
+    assert run_command(app, "accounts", "list-keys", tenant).endswith("expired")
+
+
 def test_what_is_wrong_is_told_in_one_line(app: Flask) -> None:
     assert "billing_email" in run_command(app, "accounts", "create-tenant", "Acme", "--email", "nobody", code=1)
     assert "there is no tenant 99" in run_command(app, "accounts", "create-key", "99", code=1)
     tenant = run_command(app, "accounts", "create-tenant", "Acme", "--email", "billing@acme.example")
     assert "everything is none" in run_command(app, "accounts", "create-key", tenant, "--scope", "everything", code=1)
     assert "expires_at" in run_command(app, "accounts", "create-key", tenant, "--expires", "2020-01-01", code=1)
+    assert "there is no tenant 99" in run_command(app, "accounts", "list-keys", "99", code=1)
     assert "no API key 99" in run_command(app, "accounts", "revoke-key", tenant, "99", code=1)
     weak = ("--name", "Ada", "--password", "short")
     assert "password" in run_command(app, "accounts", "create-user", "ada@acme.example", *weak, code=1)

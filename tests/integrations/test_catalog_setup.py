@@ -9,17 +9,13 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import func, select
 
-from dashboard.app import create_app
 from dashboard.billing.plans import PLANS, catalog
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import Setup, plan_setup
 from dashboard.integrations.stripe.setup.steps import Action
 from dashboard.models import CatalogMeter, CatalogPrice
 from dashboard.wiring import unit_of_work, wiring
-from embedded.stack import Stack
 from tests.catalogs import changed_catalog
-from tests.conftest import settings_for
-from tests.sandbox_server import SandboxServer
 
 
 def run(app: Flask, *words: str, code: int = 0) -> Result:
@@ -174,6 +170,23 @@ def test_a_plan_added_to_the_file_is_made_and_one_that_left_is_archived_never_de
     assert changes() == []
 
 
+def test_texts_that_left_the_file_leave_the_product(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    apply(app)
+    use(monkeypatch, lambda values: values["plans"]["starter"].update(description="", highlights=[]))
+    assert changes() == [("change", "product", "countinghouse_starter")]
+    apply(app)
+    product = wiring().stripe_client.v1.products.retrieve("countinghouse_starter")
+    assert (product.description, product.marketing_features) == (None, [])
+    assert changes() == []
+
+
+def test_a_plan_without_texts_is_made_without_them(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, lambda values: values["plans"]["starter"].update(description="", highlights=[]))
+    apply(app)
+    assert wiring().stripe_client.v1.products.retrieve("countinghouse_starter").description is None
+    assert changes() == []
+
+
 def test_a_feature_that_left_a_plan_or_the_file_is_taken_away(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     apply(app)
 
@@ -209,38 +222,6 @@ def test_what_others_made_in_the_account_is_let_be(app: Flask) -> None:
     assert v1.prices.retrieve(by_hand.id).active
 
 
-def test_a_price_pinned_by_the_environment_is_taken_as_it_is(
-    stack: Stack, sandbox: SandboxServer, app: Flask, database_url: str
-) -> None:
-    v1 = wiring().stripe_client.v1
-    product = v1.products.create({"name": "By hand"})
-    own = v1.prices.create(
-        {"product": product.id, "currency": "eur", "unit_amount": 3_333, "recurring": {"interval": "month"}}
-    )
-    pinned = {"STRIPE_PRICE_STARTER_MONTHLY": own.id}
-    other = create_app(settings_for(stack, sandbox, database_url, pinned=pinned))
-    with other.app_context():
-        assert apply(other)["STRIPE_PRICE_STARTER_MONTHLY"] == own.id
-        assert "pinned by STRIPE_PRICE_STARTER_MONTHLY" in run(other, "plan").stdout
-        row = db.session.get_one(CatalogPrice, own.id)
-        assert (row.plan, row.currency, row.unit_amount) == ("starter", "eur", 3_333)
-        db.session.remove()
-        db.engine.dispose()
-
-
-def test_pinning_the_lines_that_were_printed_does_not_freeze_the_catalogue(
-    stack: Stack, sandbox: SandboxServer, app: Flask, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lines = apply(app)
-    other = create_app(settings_for(stack, sandbox, database_url, pinned=lines))
-    with other.app_context():
-        assert changes() == []
-        use(monkeypatch, lambda values: values["plans"]["starter"]["prices"].update(monthly=3_100))
-        assert apply(other)["STRIPE_PRICE_STARTER_MONTHLY"] != lines["STRIPE_PRICE_STARTER_MONTHLY"]
-        db.session.remove()
-        db.engine.dispose()
-
-
 def test_a_meter_that_counts_otherwise_is_refused_with_what_to_do(app: Flask) -> None:
     wiring().stripe_client.v1.billing.meters.create(
         {
@@ -264,29 +245,6 @@ def test_our_tables_are_filled_again_where_they_were_lost(app: Flask) -> None:
     assert changes() == [("change", "our tables", "meters, prices")]
     apply(app)
     assert changes() == []
-
-
-def test_a_wrong_key_is_told_in_one_line(stack: Stack, sandbox: SandboxServer, database_url: str) -> None:
-    app = create_app(settings_for(stack, sandbox, database_url, stripe_secret_key="sk_wrong_key"))
-    result = app.test_cli_runner().invoke(args=["stripe", "setup"])
-    assert result.exit_code == 1
-    assert "Error: Stripe: Invalid API Key" in result.output
-    with app.app_context():
-        db.engine.dispose()
-
-
-@pytest.mark.parametrize("prefix", ["sk_live_", "rk_live_"])
-def test_a_live_key_is_refused_without_being_named_live(
-    stack: Stack, sandbox: SandboxServer, database_url: str, prefix: str
-) -> None:
-    app = create_app(settings_for(stack, sandbox, database_url, stripe_secret_key=f"{prefix}abcdefgh"))
-    for words in ([], ["apply"], ["apply", "--webhook"]):
-        output = run(app, *words, code=1).output
-        assert "STRIPE_SECRET_KEY is a live key: add --live" in output
-    # With the word it goes on, and the sandbox knows no such key.
-    assert "Invalid API Key" in run(app, "apply", "--live", code=1).output
-    with app.app_context():
-        db.engine.dispose()
 
 
 def test_every_step_has_an_action_and_only_changes_run(app: Flask) -> None:

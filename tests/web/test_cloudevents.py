@@ -78,3 +78,25 @@ def test_a_bad_attribute_is_named_as_the_cloudevent_has_it(
     in_batch = post(client, key, [cloudevent(), cloudevent(**{"id": "e-2", **change})], BATCH, "?atomic=false")
     assert in_batch.json["new"] == 1
     assert in_batch.json["events"][1]["errors"][0]["field"] == field
+
+
+def test_no_two_cloudevents_share_a_key(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    events = [cloudevent(source="urn:a", id="b#1"), cloudevent(source="urn:a#b", id="1"), cloudevent(id="b%231")]
+    answer = post(client, key, events, BATCH)
+    assert (answer.status_code, answer.json["new"]) == (201, 3)
+
+
+@pytest.mark.parametrize("metadata", [5, {"cloudevent": "mine"}])
+def test_metadata_that_extensions_would_displace_is_refused_and_not_lost(client: FlaskClient, metadata: object) -> None:
+    _, key = new_tenant()
+    answer = post(client, key, cloudevent(traceparent="00-abc", data={"quantity": 1, "metadata": metadata}), STRUCTURED)
+    assert (answer.status_code, answer.json["field"]) == (422, "data.metadata")
+
+
+@pytest.mark.parametrize("source", ["s" * 199, "sms:gateway"])
+def test_what_is_wrong_with_source_and_id_together_names_both(client: FlaskClient, source: str) -> None:
+    _, key = new_tenant()
+    answer = post(client, key, cloudevent(source=source), STRUCTURED)
+    assert (answer.status_code, answer.json["field"]) == (422, "id")
+    assert answer.json["allowed"].startswith("source, # and id together are the idempotency key, which must")

@@ -85,8 +85,6 @@ def test_a_long_file_begins_before_its_last_row_is_read(client: FlaskClient) -> 
     answer = client.get(f"{URL}/SMS_SENT", query_string=query, headers=bearer(key), buffered=False)
     chunks = iter(answer.response)
     first = next(chunks)
-    reading = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'FETCH FORWARD%'"
-    assert db.session.scalar(text(reading)) == 1, "the rows wait at the database"
     size, rows = len(first), first.count(b"\n") - 1
     assert rows < MANY / 50
     for chunk in chunks:
@@ -99,14 +97,18 @@ def test_a_long_file_begins_before_its_last_row_is_read(client: FlaskClient) -> 
     assert peak < size / 2, f"{peak} bytes held of a file of {size}"
 
 
-def test_a_caller_who_hangs_up_leaves_no_cursor_behind(client: FlaskClient) -> None:
+def test_a_caller_who_reads_slowly_or_hangs_up_keeps_no_connection_from_others(client: FlaskClient) -> None:
     tenant_id, key = new_tenant()
     db.session.execute(_FILL, {"tenant_id": tenant_id, "now": now(), "count": 5_000})
     db.session.commit()
     start = (now() - timedelta(days=2)).isoformat()
     query = {"from": start, "format": "csv"}
     answer = client.get(f"{URL}/SMS_SENT", query_string=query, headers=bearer(key), buffered=False)
-    next(iter(answer.response))
-    answer.close()
+    chunks = iter(answer.response)
+    next(chunks)
     open_ones = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in %'"
+    assert db.session.scalar(text(open_ones)) == 0
+    next(chunks)
+    answer.close()
+    db.session.rollback()
     assert db.session.scalar(text(open_ones)) == 0

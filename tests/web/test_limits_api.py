@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -90,6 +91,10 @@ def test_a_bad_reservation_is_a_422_that_names_the_field(
 
 def test_the_keys_that_are_our_own_are_refused(client: FlaskClient) -> None:
     _, key = new_tenant()
+    held = reserve(client, key, 0, "text:1")
+    assert (held.status_code, held.json["field"]) == (422, "key")
+    freed = client.delete(f"{URL}/reservations/call:1", headers=bearer(key))
+    assert (freed.status_code, freed.json["field"]) == (422, "key")
     answer = client.post(f"{URL}/events", json=usage_body(idempotency_key="storage:2026-06-01"), headers=bearer(key))
     assert (answer.status_code, answer.json["field"]) == (422, "idempotency_key")
 
@@ -100,3 +105,23 @@ def test_limits_of_another_tenant_are_out_of_reach(client: FlaskClient) -> None:
     reserve(client, theirs, 1, "import-1")
     assert client.get(f"{URL}/limits", headers=bearer(mine)).json["caps"] == {}
     assert client.delete(f"{URL}/reservations/import-1", headers=bearer(mine)).status_code == 404
+
+
+def test_a_place_is_not_said_to_be_held_for_more_than_was_asked_first(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    client.put(f"{URL}/caps/CONTACT_CREATED", json={"quantity": 1}, headers=bearer(key))
+    assert reserve(client, key, 1, "import-1").json["held"]
+    more = reserve(client, key, 1_000, "import-1")
+    assert (more.status_code, more.json["field"]) == (409, "key")
+    assert reserve(client, key, 1, "import-1").status_code == 201
+
+
+@pytest.mark.parametrize("action", ["/a//b/", "//", "a/b c%2F?#é"])
+def test_the_place_of_any_key_can_be_given_back_and_no_other_is(client: FlaskClient, action: str) -> None:
+    _, key = new_tenant()
+    client.put(f"{URL}/caps/CONTACT_CREATED", json={"quantity": 2}, headers=bearer(key))
+    for each in (action, "a/b/"):
+        assert reserve(client, key, 1, each).json["held"]
+    path = f"{URL}/reservations/{quote(action, safe='')}"
+    assert [client.delete(path, headers=bearer(key)).status_code for _ in range(2)] == [204, 404]
+    assert client.delete(f"{URL}/reservations/a/b/", headers=bearer(key)).status_code == 204

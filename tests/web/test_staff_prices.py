@@ -13,6 +13,7 @@ from dashboard.database import db
 from dashboard.jobs.prices import settle_prices
 from dashboard.models import PriceMapping, Subscription
 from dashboard.wiring import unit_of_work, wiring
+from tests.catalogs import changed_catalog
 from tests.platform import csrf_of, deliver_webhooks, log_in, new_tenant, set_up_stripe
 
 
@@ -145,3 +146,17 @@ def test_the_portal_takes_the_configuration_of_the_set_up(app: Flask) -> None:
     assert features.payment_method_update.enabled
     assert features.subscription_cancel.mode == "at_period_end"
     assert not features.subscription_update.enabled
+
+
+def test_the_plans_page_shows_what_the_file_says_with_every_tier(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiers = [{"up_to": 10_000, "rate": 2}, {"rate": 1}]
+    catalogue = changed_catalog(
+        lambda values: values["plans"]["starter"]["usage"].update(SMS_SENT={"included": 100, "tiers": tiers})
+    )
+    monkeypatch.setattr("dashboard.billing.plans._Process.catalog", catalogue)
+    set_up_stripe()
+    tenant_id, _ = new_tenant()
+    page = log_in(app, tenant_id).get(f"/tenants/{tenant_id}/plans").text
+    assert "then $0.02 a segment, $0.01 beyond 10,000" in page
+    assert catalogue.plans["starter"].description in page
+    assert catalogue.plans["starter"].highlights[0] in page

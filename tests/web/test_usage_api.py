@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 from typing import Any
 
 import pytest
@@ -173,3 +175,41 @@ def test_ledger_and_rollup_agree_after_a_batch_of_a_thousand(client: FlaskClient
     assert db.session.scalar(select(func.sum(UsageRollup.quantity))) == sum(range(1_000))
     result = app.test_cli_runner().invoke(args=["usage", "verify"])
     assert (result.exit_code, result.output) == (0, "0 differences\n")
+
+
+def test_a_parameter_given_twice_is_refused(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    body = [usage_body(), usage_body(quantity=-1)]
+    answer = client.post(f"{URL}?atomic=false&atomic=true", json=body, headers=bearer(key))
+    assert (answer.status_code, answer.json["field"]) == (422, "atomic")
+    assert stored() == 0
+
+
+def test_a_compressed_body_is_refused_for_what_it_is(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    headers = {**bearer(key), "Content-Encoding": "gzip"}
+    answer = client.post(URL, data=gzip.compress(b"{}"), content_type="application/json", headers=headers)
+    assert (answer.status_code, answer.json["detail"].partition(":")[0]) == (415, "Content-Encoding")
+
+
+@pytest.mark.parametrize("path", [URL, "/api/billing/usage/reservations"])
+def test_a_body_in_chunks_over_the_limit_is_too_large_and_not_bad_json(client: FlaskClient, path: str) -> None:
+    _, key = new_tenant()
+    answer = client.post(
+        path,
+        input_stream=io.BytesIO(b" " * (4 * 1024 * 1024) + b"{}"),
+        content_type="application/json",
+        headers={**bearer(key), "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == 413
+
+
+def test_a_bad_correction_sent_twice_in_a_batch_is_refused_twice_for_the_same_reason(client: FlaskClient) -> None:
+    _, key = new_tenant()
+    bad = usage_body(quantity=-1, corrects_id=999_999)
+    answer = client.post(f"{URL}?atomic=false", json=[bad, bad, usage_body()], headers=bearer(key))
+    first, second, _ = answer.json["events"]
+    assert (answer.json["new"], answer.json["refused"]) == (1, 2)
+    assert second["errors"] == first["errors"]
+    assert first["errors"][0]["message"].endswith("999999 is none")

@@ -126,6 +126,8 @@ def test_parts_can_be_had_alone(client: FlaskClient, key: str) -> None:
         ("/SMS_SENT", "group_by=colour", "group_by"),
         ("/SMS_SENT", "view=groups", "group_by"),
         ("/SMS_SENT", "cursor=abc", "cursor"),
+        ("/SMS_SENT", "user_id=ada&user_id=bob", "user_id"),
+        ("/SMS_SENT", "metadata.a=1&metadata.a=2", "metadata.a"),
         ("/SMS_SENT", "user_id=", "user_id"),
         ("/SMS_SENT", "user_id=%00", "user_id"),
         ("/SMS_SENT", "metadata.=x", "metadata"),

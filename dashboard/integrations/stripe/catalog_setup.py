@@ -109,7 +109,7 @@ def plan_setup(
         setup.steps += plan_meters(client, wanted, stock, pins.meters, found)
         setup.steps += plan_products(client, wanted, stock)
         setup.steps += plan_prices(client, specs, stock, found)
-        follows_change = any(step.is_change for step in setup.steps)
+        follows_change = any(step.kind in {"meter", "price"} for step in setup.changes)
         setup.steps += plan_features(client, wanted, stock, found)
         setup.steps += plan_links(client, wanted, stock, found)
         setup.steps += archive_products(client, wanted, stock)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class StripeAccess:
-    """What every part of the gateway holds: the client, and whether Stripe is to work out taxes."""
+    """What these parts of the gateway hold: the client, its portal, and whether Stripe is to work out taxes."""
 
     def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
         self._v1 = client.v1

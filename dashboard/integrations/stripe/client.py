@@ -14,6 +14,7 @@ from dashboard.billing.ports import PriceNotOnSale, ProviderRefused, ProviderUna
 from dashboard.config import Settings
 
 T = TypeVar("T")
+
 API_VERSION: Final = "2026-10-28.endive"
 
 

@@ -7,28 +7,32 @@ from datetime import datetime
 from typing import cast
 
 import stripe
+from stripe import StripeClient
 
 from dashboard.billing.ports import (
     CheckoutFacts,
     CustomerFacts,
-    InvoiceFacts,
     ProviderRefused,
     SubscriptionFacts,
 )
-from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway
+from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, if_there
+from dashboard.integrations.stripe.invoice_gateway import InvoiceGateway
 from dashboard.integrations.stripe.payment_gateway import PaymentGateway
 from dashboard.integrations.stripe.subscription_gateway import SubscriptionGateway
 from dashboard.integrations.stripe.translate import (
     checkout_facts,
     customer_facts,
-    invoice_facts,
     subscription_facts,
 )
 
 
-class StripeGateway(CheckoutGateway, SubscriptionGateway, PaymentGateway):
+class StripeGateway(InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
     """The billing provider of `billing.ports`, by the official SDK."""
+
+    def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
+        InvoiceGateway.__init__(self, client)
+        StripeAccess.__init__(self, client, automatic_tax=automatic_tax)
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
         """The customer as it is now, or None."""
@@ -38,16 +42,13 @@ class StripeGateway(CheckoutGateway, SubscriptionGateway, PaymentGateway):
         """The subscription as it is now, or None."""
         return if_there(lambda: subscription_facts(self._v1.subscriptions.retrieve(subscription_id)))
 
-    def fetch_invoice(self, invoice_id: str) -> InvoiceFacts | None:
-        """The invoice as it is now with every line, or None (a deleted draft)."""
-        return if_there(lambda: self._whole_invoice(invoice_id))
+    def fetch_entitlements(self, customer_id: str) -> tuple[str, ...] | None:
+        """The lookup keys of the features the customer is entitled to now, or None for an unknown customer."""
+        return if_there(lambda: self._lookup_keys(customer_id))
 
-    def _whole_invoice(self, invoice_id: str) -> InvoiceFacts:
-        invoice = self._v1.invoices.retrieve(invoice_id)
-        if not invoice.lines.has_more:
-            return invoice_facts(invoice, invoice.lines.data)
-        listed = self._v1.invoices.line_items.list(invoice_id, {"limit": 100})
-        return invoice_facts(invoice, listed.auto_paging_iter())
+    def _lookup_keys(self, customer_id: str) -> tuple[str, ...]:
+        listed = self._v1.entitlements.active_entitlements.list({"customer": customer_id, "limit": 100})
+        return tuple(sorted(each.lookup_key for each in listed.auto_paging_iter()))
 
     def fetch_checkout(self, session_id: str) -> CheckoutFacts | None:
         """The checkout as it is now, or None."""

@@ -9,14 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing import checkouts, customers, invoices, subscription_outlooks, webhook_inbox
+from dashboard.billing import checkouts, customers, subscription_outlooks, webhook_inbox
 from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.database import lock_object
-from dashboard.models import Invoice, StripeEvent, StripeEventState
+from dashboard.integrations.stripe.invoice_handlers import (
+    sync_credited_invoice,
+    sync_entitlements,
+    sync_invoice,
+    sync_paid_invoice,
+    sync_refunded_invoice,
+)
+from dashboard.models import StripeEvent, StripeEventState
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +49,6 @@ def sync_customer(context: Context, event: StripeEvent) -> bool:
 def sync_subscription(context: Context, event: StripeEvent) -> bool:
     """Status, plan and periods."""
     return _sync_subscription(context, event.object_id or "")
-
-
-def sync_invoice(context: Context, event: StripeEvent) -> bool:
-    """Amounts, status and lines; a draft deleted at Stripe goes here too."""
-    invoice_id = event.object_id or ""
-    facts = context.provider.fetch_invoice(invoice_id)
-    if facts is not None:
-        return invoices.sync_invoice(context.session, facts, context.now)
-    known = context.session.scalars(select(Invoice).where(Invoice.id == invoice_id)).first()
-    if known is not None:
-        invoices.remove_invoice(context.session, known.tenant_id, invoice_id)
-    return known is not None
 
 
 def sync_checkout(context: Context, event: StripeEvent) -> bool:
@@ -92,6 +86,12 @@ HANDLERS: tuple[tuple[str, Handler | None], ...] = (
     ("invoice.upcoming", None),
     ("invoice.", sync_invoice),
     ("checkout.session.", sync_checkout),
+    ("invoice_payment.", sync_paid_invoice),
+    ("credit_note.", sync_credited_invoice),
+    ("refund.", sync_refunded_invoice),
+    ("charge.refund", sync_refunded_invoice),
+    ("charge.dispute.", sync_refunded_invoice),
+    ("entitlements.active_entitlement_summary.updated", sync_entitlements),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import stripe
@@ -10,8 +9,6 @@ import stripe
 from dashboard.billing.ports import (
     CheckoutFacts,
     CustomerFacts,
-    InvoiceFacts,
-    InvoiceLineFacts,
     ItemFacts,
     SubscriptionFacts,
 )
@@ -73,55 +70,6 @@ def _period_end_cancel(subscription: stripe.Subscription) -> datetime | None:
     if not subscription.cancel_at_period_end:
         return None
     return moment(min(item.current_period_end for item in subscription["items"].data))
-
-
-def invoice_facts(invoice: stripe.Invoice, lines: Iterable[stripe.InvoiceLineItem]) -> InvoiceFacts:
-    """An invoice with all its lines (the object itself carries the first ten at most)."""
-    details = invoice.parent.subscription_details if invoice.parent else None
-    moments = invoice.status_transitions
-    return InvoiceFacts(
-        id=invoice.id or "",
-        customer_id=id_of(invoice.customer) or "",
-        number=invoice.number,
-        status=invoice.status or "draft",
-        billing_reason=invoice.billing_reason,
-        subscription_id=id_of(details.subscription) if details else None,
-        currency=invoice.currency,
-        subtotal=invoice.subtotal,
-        tax=sum(tax.amount for tax in invoice.total_taxes or []),
-        total=invoice.total,
-        amount_due=invoice.amount_due,
-        amount_paid=invoice.amount_paid,
-        amount_remaining=invoice.amount_remaining,
-        customer_name=invoice.customer_name,
-        hosted_invoice_url=invoice.hosted_invoice_url,
-        invoice_pdf=invoice.invoice_pdf,
-        period_start=moment(invoice.period_start),
-        period_end=moment(invoice.period_end),
-        created_at=moment(invoice.created),
-        due_at=maybe_moment(invoice.due_date),
-        finalized_at=maybe_moment(moments.finalized_at),
-        paid_at=maybe_moment(moments.paid_at),
-        payment_attempts=invoice.attempt_count,
-        lines=tuple(_line_facts(line) for line in lines),
-    )
-
-
-def _line_facts(line: stripe.InvoiceLineItem) -> InvoiceLineFacts:
-    pricing = line.pricing
-    price = pricing.price_details.price if pricing and pricing.price_details else None
-    parent = line.parent.subscription_item_details if line.parent else None
-    return InvoiceLineFacts(
-        id=line.id,
-        description=line.description,
-        price_id=id_of(price),
-        quantity=line.quantity,
-        unit_amount_decimal=pricing.unit_amount_decimal if pricing else None,
-        amount=line.amount,
-        period_start=moment(line.period.start),
-        period_end=moment(line.period.end),
-        proration=bool(parent and parent.proration),
-    )
 
 
 def checkout_facts(session: stripe.checkout.Session) -> CheckoutFacts:

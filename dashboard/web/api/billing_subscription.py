@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, g, jsonify, url_for
@@ -11,17 +10,16 @@ from flask.typing import ResponseReturnValue
 from dashboard.billing import subscription_endings
 from dashboard.billing.billing_desk import Desk
 from dashboard.billing.checkouts import Addresses, start_checkout
-from dashboard.billing.errors import InvalidInput
-from dashboard.billing.outgoing import need_object
+from dashboard.billing.fields import need_moment, need_object
 from dashboard.billing.plan_changes import PlanChange, change_plan, preview_change
 from dashboard.billing.plan_losses import find_losses
 from dashboard.billing.plan_matrix import list_plans
-from dashboard.billing.ranges import parse_moment
 from dashboard.billing.subscription_portal import open_portal
 from dashboard.billing.subscription_views import view_subscription
 from dashboard.jobs.metering import send_usage_of
 from dashboard.web.api import billing_descriptions, billing_views
-from dashboard.web.api.keys import idempotency_key, json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import idempotency_key, require_key
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.wiring import session, wiring
 
@@ -112,7 +110,8 @@ def change() -> ResponseReturnValue:
     scheduled for the end of the paid period. Naming the present plan takes a scheduled change back.
     """
     given = need_object(json_body(), frozenset({"plan", "interval", "proration_date"}))
-    at = _moment(given.get("proration_date"))
+    date = given.get("proration_date")
+    at = None if date is None else need_moment(date, "proration_date")
 
     def make(desk: Desk) -> dict[str, Any]:
         return _view(change_plan(desk, given.get("plan"), given.get("interval"), at))
@@ -173,11 +172,3 @@ def _subscription(desk: Desk) -> dict[str, Any]:
 
 def _view(change: PlanChange) -> dict[str, Any]:
     return billing_views.view_change(change, find_losses(change.before.plan, change.after.plan.key))
-
-
-def _moment(given: object) -> datetime | None:
-    if given is None:
-        return None
-    if not isinstance(given, str):
-        raise InvalidInput("proration_date", "must be an ISO 8601 time with an offset, such as that of a preview")
-    return parse_moment(given, "proration_date")

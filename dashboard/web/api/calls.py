@@ -11,7 +11,8 @@ from dashboard.billing.errors import NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.models import Call, OutgoingState, Tenant
 from dashboard.web.api import descriptions
-from dashboard.web.api.keys import idempotency_key, json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import idempotency_key, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
 
@@ -66,7 +67,7 @@ def _make(tenant_id: int, call_id: int, wanted: CallRequest) -> ResponseReturnVa
 @descriptions.show_call
 def show(call_id: int) -> ResponseReturnValue:
     """One call of the key's tenant, made or received, with its status so far."""
-    call = session().get(Call, (g.tenant_id, call_id)) if call_id < 2**63 else None
+    call = session().get(Call, (g.tenant_id, call_id))
     if call is None:
         raise NotFound(f"no call {call_id}")
     return jsonify(_view(call))
@@ -85,6 +86,6 @@ def _view(call: Call) -> dict[str, object]:
         "user_id": call.user_id,
         "metadata": call.details,
         "error": call.error,
-        "requested_at": call.requested_at.isoformat(),
-        "ended_at": call.ended_at.isoformat() if call.ended_at else None,
+        "requested_at": call.requested_at,
+        "ended_at": call.ended_at,
     }

@@ -44,22 +44,38 @@ def usage_of_cloudevent(raw: object) -> dict[str, Any]:
         raise InvalidInput(f"data.{unknown[0]}", f"is not a field; allowed are {', '.join(sorted(_IN_DATA))}")
     usage = {
         "usage_type": raw["type"],
-        "idempotency_key": f"{raw['source']}#{raw['id']}",
+        "idempotency_key": f"{raw['source']}#{_plain(raw['id'])}",
         "occurred_at": raw.get("time"),
         "user_id": raw.get("subject"),
         **data,
     }
     extensions = {str(name): value for name, value in raw.items() if name not in _ATTRIBUTES}
     if extensions:
-        metadata = data.get("metadata")
-        usage["metadata"] = {**(metadata if isinstance(metadata, Mapping) else {}), "cloudevent": extensions}
+        usage["metadata"] = _with_extensions(data.get("metadata"), extensions)
     return usage
+
+
+def _plain(id_: str) -> str:
+    """An id without `#`, so that the last one in a key is where the source ends: no two CloudEvents share a key."""
+    return id_.replace("%", "%25").replace("#", "%23")
+
+
+def _with_extensions(metadata: object, extensions: dict[str, Any]) -> dict[str, Any]:
+    if metadata is None:
+        metadata = {}
+    if not isinstance(metadata, Mapping):
+        raise InvalidInput("data.metadata", "must be a JSON object")
+    if "cloudevent" in metadata:
+        raise InvalidInput("data.metadata", "must not hold cloudevent: the extension attributes are kept there")
+    return {**metadata, "cloudevent": extensions}
 
 
 def in_cloudevent_terms(problem: InvalidInput, raw: object) -> InvalidInput:
     """The problem with the field named as the CloudEvent has it."""
     data = raw.get("data") if isinstance(raw, Mapping) else None
     field = _NAMES.get(problem.field)
+    if field == "id":
+        return InvalidInput("id", f"source, # and id together are the idempotency key, which {problem.message}")
     if field is None:
         in_data = isinstance(data, Mapping) and problem.field in data
         field = "subject" if problem.field == "user_id" and not in_data else f"data.{problem.field}"

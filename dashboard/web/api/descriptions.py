@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from dashboard.web.api import examples
-from dashboard.web.api.answers import CallOut, EventOut, RecordOut, TextOut
+from dashboard.web.api.answers import EventOut, RecordOut
 from dashboard.web.api.cloudevents import BATCH, STRUCTURED
-from dashboard.web.api.inputs import (
-    CallIn,
-    CloudEventIn,
-    CloudEventsIn,
-    IdempotencyHeader,
-    RecordQuery,
-    TextIn,
-    UsageEventsIn,
-)
+from dashboard.web.api.inputs import CloudEventIn, CloudEventsIn, RecordQuery, UsageEventsIn
 from dashboard.web.api.openapi import Answer, Body, describe
+from dashboard.web.api.telephony_shapes import CallIn, CallOut, IdempotencyHeader, TextIn, TextOut
 
 record_events = describe(
     tag="Usage events",

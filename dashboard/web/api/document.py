@@ -9,6 +9,7 @@ from flask import Flask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from dashboard.billing.fields import MAX_ID
 from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.web.api.openapi import BODIES
 from dashboard.web.api.problems import Problem
@@ -18,9 +19,8 @@ REF = "#/components/schemas/{model}"
 ABOUT = {"openapi", "reference"}
 
 
-def register(app: Flask) -> None:
+def register(app: APIFlask) -> None:
     """Put the routes under /api into the document. Call when every blueprint is registered."""
-    assert isinstance(app, APIFlask)  # noqa: S101 (the composition root makes one)
     described = {rule.endpoint.rpartition(".")[0] for rule in app.url_map.iter_rules() if rule.rule.startswith("/api/")}
     for name, blueprint in app.blueprints.items():
         blueprint.enable_openapi = name in described - ABOUT  # type: ignore[attr-defined]
@@ -69,7 +69,7 @@ def _parameter(given: dict[str, Any]) -> dict[str, Any]:
     if given["in"] == "path":
         parameter["required"] = True
         if schema["type"] == "integer":
-            schema |= {"minimum": 1, "maximum": 2**63 - 1}
+            schema |= {"minimum": 1, "maximum": MAX_ID}
         if given["name"] == "usage_type":
             schema["enum"] = list(USAGE_TYPES)
     if schema.get("type") == "object":

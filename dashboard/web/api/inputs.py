@@ -1,6 +1,6 @@
-"""The shapes of what the API takes, for its description only: the domain checks what comes in.
+"""The shapes of what the usage API takes, for its description only: the domain checks what comes in.
 
-The limits stand in `billing/usage_input.py` and `billing/texts.py`; these models repeat them for readers.
+These are usage's; those of other subjects stand in `*_shapes.py`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from dashboard.billing.usage_input import MAX_QUANTITY, MAX_TEXT
+from dashboard.billing.fields import MAX_ID, MAX_TEXT
+from dashboard.billing.usage_input import MAX_METADATA_BYTES, MAX_QUANTITY
 from dashboard.billing.usage_types import USAGE_TYPES
 
-# As `billing/phone_numbers.PHONE`; JSON Schema has no \Z.
-E164 = r"^\+[1-9][0-9]{6,14}$"
+MAX_EVENTS = 1_000
 
 
 def short_text(description: str, **more: Any) -> Any:
@@ -43,12 +43,13 @@ class UsageEventIn(BaseModel):
     resource_type: str | None = short_text("What kind of thing it was done to.", default=None)
     resource_id: str | None = short_text("Which of them.", default=None)
     metadata: dict[str, Any] | None = Field(
-        default=None, description="Anything else: an object of at most 8 KB. Usage can be grouped by its keys."
+        default=None,
+        description=f"Anything else, at most {MAX_METADATA_BYTES} bytes. Usage can be grouped by its keys.",
     )
     corrects_id: int | None = Field(
         default=None,
         ge=1,
-        le=2**63 - 1,
+        le=MAX_ID,
         description="Makes it a correction of this earlier event: it takes the time of that one, its quantity may be "
         "negative down to that quantity, and an event is corrected once.",
     )
@@ -59,7 +60,7 @@ class UsageBatchIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    events: list[UsageEventIn] = Field(min_length=1, max_length=1_000)
+    events: list[UsageEventIn] = Field(min_length=1, max_length=MAX_EVENTS)
 
 
 class UsageEventsIn(RootModel[UsageEventIn | UsageBatchIn | list[UsageEventIn]]):
@@ -95,44 +96,3 @@ class RecordQuery(BaseModel):
     atomic: Literal["true", "false"] = Field(
         default="true", description="`true`: all events of a batch or none. `false`: the good ones are stored."
     )
-
-
-class TextIn(BaseModel):
-    """One text."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    to: str = Field(pattern=E164, description="An E.164 number.")
-    body: str = Field(min_length=1, max_length=1_600)
-    from_: str | None = Field(
-        default=None,
-        alias="from",
-        pattern=E164,
-        description="One of the tenant's numbers; its own when left out.",
-    )
-    user_id: str | None = short_text("Who sends it.", default=None)
-    metadata: dict[str, Any] | None = Field(default=None, description="Kept with the usage event.")
-
-
-class IdempotencyHeader(BaseModel):
-    """Makes a repeat safe."""
-
-    idempotency_key: str | None = short_text(
-        "The same key never does it twice. A key is made up when none is sent.", default=None
-    )
-
-
-class CallIn(BaseModel):
-    """One call. Exactly one of `url`, `twiml` and `message` says what happens in it."""
-
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
-
-    to: str = Field(pattern=E164, description="An E.164 number.")
-    from_: str | None = Field(
-        default=None, alias="from", pattern=E164, description="One of the tenant's numbers; its own if absent."
-    )
-    url: str | None = Field(default=None, description="Where Twilio finds the TwiML.")
-    twiml: str | None = Field(default=None, description="The TwiML itself, at most 4,000 characters.")
-    message: str | None = Field(default=None, description="A text to be spoken.")
-    user_id: str | None = short_text("Who calls.", default=None)
-    metadata: dict[str, Any] | None = Field(default=None, description="Kept with the usage events.")

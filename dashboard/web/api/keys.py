@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from flask import Response, abort, current_app, g, request
+from flask import Response, current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from dashboard.billing.api_keys import Scope
-from dashboard.billing.usage_input import clean_text
+from dashboard.billing.fields import need_text
 from dashboard.web.api.known_callers import known_callers
 from dashboard.web.api.request_counter import count_api_request
 from dashboard.web.errors import answer
@@ -55,20 +54,10 @@ def require_key() -> Response | None:
     return None
 
 
-def json_body() -> object:
-    """The request's JSON, or 400 with what is wrong."""
-    if not request.is_json:
-        abort(415, "Send JSON, with Content-Type: application/json.")
-    try:
-        return json.loads(request.get_data())
-    except (ValueError, RecursionError):
-        abort(400, "The body is not valid JSON, or nested too deeply.")
-
-
 def idempotency_key() -> str:
     """The request's `Idempotency-Key`; a fresh one where the caller sent none.
 
     Raises `InvalidInput`.
     """
     given = request.headers.get("Idempotency-Key", str(uuid4()))
-    return clean_text(given, "Idempotency-Key", required=True) or ""
+    return need_text(given, "Idempotency-Key")

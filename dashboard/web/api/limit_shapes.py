@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.billing.limits import MAX_BUDGET, MAX_CAP
 from dashboard.billing.usage_input import MAX_QUANTITY
-from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
+from dashboard.billing.usage_types import SUMS
 from dashboard.web.api.answers import Shape
 from dashboard.web.api.inputs import short_text
 
@@ -37,7 +37,7 @@ class ReservationIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    usage_type: str = Field(json_schema_extra={"enum": [name for name in USAGE_TYPES if name not in LEVELS]})
+    usage_type: str = Field(json_schema_extra={"enum": list(SUMS)})
     quantity: int = Field(ge=0, le=MAX_QUANTITY, description="Units that the action will take.")
     key: str = short_text("The `idempotency_key` of the usage event that will follow.")
 

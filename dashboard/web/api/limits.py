@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.errors import InvalidInput, NotFound
+from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
+from dashboard.billing.fields import need_count, need_object, need_text
 from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
 from dashboard.billing.plans import catalog
 from dashboard.billing.quotas import find_reservation, release, reserve
-from dashboard.billing.usage_input import MAX_QUANTITY, clean_text
-from dashboard.web.api.keys import json_body, require_key
+from dashboard.billing.usage_input import MAX_QUANTITY, refuse_our_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import require_key
 from dashboard.web.api.limit_shapes import BudgetIn, CapIn, LimitsOut, ReservationIn, ReservationOut
 from dashboard.web.api.openapi import Answer, Body, describe
+from dashboard.web.errors import answer
 from dashboard.wiring import now, session
 
 TAG = "Caps and reservations"
 blueprint = Blueprint("limits_api", __name__, url_prefix="/api/billing/usage")
 blueprint.before_request(require_key)
+
+
 _LIMITS = {200: Answer("All of the tenant's limits.", LimitsOut, example={"caps": {"SMS_SENT": 500}, "budget": None})}
 
 
@@ -44,7 +47,8 @@ def update_cap(usage_type: str) -> ResponseReturnValue:
     An action that is reserved first, as every text and call of ours is, is stopped before it would pass the cap. What
     has happened is recorded whatever the cap.
     """
-    quantity = _whole(_fields({"quantity"}), "quantity")
+    fields = need_object(json_body(), frozenset({"quantity"}))
+    quantity = need_count(fields.get("quantity"), "quantity")
     set_cap(session(), g.tenant_id, usage_type, quantity, set_by=g.api_key_name, now=now())
     session().commit()
     return _limits()
@@ -72,11 +76,11 @@ def update_budget() -> ResponseReturnValue:
 
     An action that would cost more is stopped as by a cap; one that the plan still includes is not.
     """
-    fields = _fields({"amount", "currency"})
-    currency = fields.get("currency") or catalog().currency
+    fields = need_object(json_body(), frozenset({"amount", "currency"}))
+    amount, currency = need_count(fields.get("amount"), "amount"), fields.get("currency") or catalog().currency
     if not isinstance(currency, str):
         raise InvalidInput("currency", f"must be {catalog().currency}, the currency of the plans")
-    set_budget(session(), g.tenant_id, _whole(fields, "amount"), currency, set_by=g.api_key_name, now=now())
+    set_budget(session(), g.tenant_id, amount, currency, set_by=g.api_key_name, now=now())
     session().commit()
     return _limits()
 
@@ -96,38 +100,44 @@ def destroy_budget() -> ResponseReturnValue:
     scope="usage:write",
     body=(Body(ReservationIn, {"one": {"usage_type": "AI_MESSAGE_GENERATED", "quantity": 1, "key": "msg-8842"}}),),
     answers={201: Answer("The action may happen.", ReservationOut)},
-    errors=(400, 402, 413, 415, 422),
+    errors=(400, 402, 409, 413, 415, 422),
 )
 def create() -> ResponseReturnValue:
     """Hold a place before an action
 
-    402 where a cap or budget would be passed: do not act. Otherwise act, then report the usage event with `key` as its
-    `idempotency_key`, which ends the reservation; or give the place back if the action failed. A forgotten reservation
-    ends after an hour. The same key again holds one place.
+    402 where a cap or budget would be passed, or the tenant has to pay first: do not act. Otherwise act, then report
+    the usage event with `key` as its `idempotency_key`, which ends the reservation; or give the place back if the
+    action failed. A forgotten reservation ends after an hour. The same key again holds one place; for another type or
+    quantity it is refused with 409.
     """
-    fields = _fields({"usage_type", "quantity", "key"})
-    usage_type = clean_text(fields.get("usage_type"), "usage_type", required=True) or ""
-    quantity = _whole(fields, "quantity")
+    fields = need_object(json_body(), frozenset({"usage_type", "quantity", "key"}))
+    usage_type = need_text(fields.get("usage_type"), "usage_type")
+    quantity = need_count(fields.get("quantity"), "quantity")
     if quantity > MAX_QUANTITY:
         raise InvalidInput("quantity", f"must be at most {MAX_QUANTITY}")
-    key = clean_text(fields.get("key"), "key", required=True) or ""
-    reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
+    key = need_text(fields.get("key"), "key")
+    refuse_our_key(key, "key")
+    try:
+        reserve(session(), g.tenant_id, usage_type, quantity, key=key, now=now())
+    except IdempotencyConflict:
+        return answer(409, f"key {key!r} holds a place for another type or quantity; use a new key", field="key")
     held = find_reservation(session(), g.tenant_id, key)
     body = {
         "key": key,
         "usage_type": usage_type,
         "quantity": quantity,
         "held": held is not None,
-        "expires_at": held.expires_at.isoformat() if held else None,
+        "expires_at": held.expires_at if held else None,
     }
     session().commit()
     return jsonify(body), 201
 
 
-@blueprint.delete("/reservations/<path:key>")
-@describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404,))
+@blueprint.delete("/reservations/<reservation_key:key>")
+@describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404, 422))
 def destroy(key: str) -> ResponseReturnValue:
     """Give a place back"""
+    refuse_our_key(key, "key")
     if not release(session(), g.tenant_id, key):
         raise NotFound(f"no reservation {key}")
     session().commit()
@@ -138,21 +148,3 @@ def _limits() -> ResponseReturnValue:
     budget = find_budget(session(), g.tenant_id)
     shown = {"amount": budget.amount, "currency": budget.currency} if budget else None
     return jsonify({"caps": list_caps(session(), g.tenant_id), "budget": shown})
-
-
-def _fields(known: set[str]) -> dict[str, Any]:
-    """The body as an object of these fields. Raises `InvalidInput`."""
-    body = json_body()
-    if not isinstance(body, dict):
-        raise InvalidInput("body", "must be a JSON object")
-    unknown = sorted(set(body) - known)
-    if unknown:
-        raise InvalidInput(unknown[0], f"is not a field; allowed are {', '.join(sorted(known))}")
-    return body
-
-
-def _whole(fields: dict[str, Any], name: str) -> int:
-    value = fields.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidInput(name, "must be a whole number, 0 or more")
-    return value

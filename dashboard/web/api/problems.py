@@ -42,13 +42,18 @@ class Error:
 
 RETRY_AFTER = {"Retry-After": "Seconds to wait before the next try."}
 ERRORS: Mapping[int, Error] = {
-    400: Error("The body or a signature cannot be read.", "The body is not valid JSON, or nested too deeply."),
+    400: Error("The body or a signature cannot be read.", "The body is not valid JSON: unexpected character (byte 0)."),
     401: Error(
         "No key, or one that is unknown, revoked or expired.",
         "Send your key as: Authorization: Bearer ch_…",
         headers={"WWW-Authenticate": "Always `bearer`."},
     ),
-    402: Error("A cap of this tenant is reached: nothing was done.", "The cap of SMS_SENT is reached."),
+    402: Error(
+        "Nothing was done: `reason` says whether a cap is reached (`cap`, `plan`, `budget`) or the tenant reads only "
+        "until it has paid (`payment`; `invoice_id` names what is owed).",
+        "sending is stopped until billing is in order: invoice in_1 is not paid",
+        {"reason": "payment", "invoice_id": "in_1"},
+    ),
     403: Error(
         "The key lacks the scope that this call needs, which `scope` names; or a signature does not match.",
         "This key lacks the scope usage:read. Create one that has it.",

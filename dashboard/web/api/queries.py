@@ -72,12 +72,23 @@ class UsageQuery(RangeQuery):
     format: Format = None
 
 
+def query_once() -> dict[str, str]:
+    """The parameters of this request's query.
+
+    Raises `InvalidInput` for one that is given twice: to take either would answer another question than was asked.
+    """
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise InvalidInput(name, "must be given once")
+    return request.args.to_dict()
+
+
 def read_query(model: type[Query]) -> Query:
     """The checked query of this request. Names that begin with `metadata.` are gathered in `metadata`.
 
     Raises `InvalidInput` with the parameter's name and what is allowed.
     """
-    given: dict[str, Any] = request.args.to_dict()
+    given: dict[str, Any] = dict(query_once())
     if "metadata" in model.model_fields:
         if "metadata" in given:
             raise InvalidInput("metadata", "must name a key: metadata.<key>=value")

@@ -13,7 +13,6 @@ from dashboard.web.api import examples
 from dashboard.web.api.answers import SyncOut
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.openapi import Answer, describe
-from dashboard.web.api.views import iso
 from dashboard.wiring import session
 
 blueprint = Blueprint("syncs_api", __name__, url_prefix="/api/billing/usage/sync")
@@ -61,6 +60,4 @@ def show(run_id: int) -> ResponseReturnValue:
 
 
 def _view(run: SyncRunView) -> dict[str, Any]:
-    view = {name: getattr(run, name) for name in SyncOut.model_fields}
-    written: dict[str, Any] = iso(view)
-    return written
+    return {name: getattr(run, name) for name in SyncOut.model_fields}

@@ -11,7 +11,8 @@ from dashboard.billing.text_requests import TextRequest, parse_text_request
 from dashboard.billing.texts import accept_text, refuse_text, store_text
 from dashboard.models import OutgoingState, Tenant, TextMessage
 from dashboard.web.api import descriptions
-from dashboard.web.api.keys import idempotency_key, json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import idempotency_key, require_key
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session, wiring
 
@@ -67,7 +68,7 @@ def _send(tenant_id: int, message_id: int, text: TextRequest) -> ResponseReturnV
 @descriptions.show_text
 def show(message_id: int) -> ResponseReturnValue:
     """One text of the key's tenant, with its delivery status so far."""
-    message = session().get(TextMessage, (g.tenant_id, message_id)) if message_id < 2**63 else None
+    message = session().get(TextMessage, (g.tenant_id, message_id))
     if message is None:
         raise NotFound(f"no message {message_id}")
     return jsonify(_view(message))
@@ -86,5 +87,5 @@ def _view(message: TextMessage) -> dict[str, object]:
         "delivery_status": message.delivery_status,
         "is_billed": message.state == OutgoingState.ACCEPTED and message.reversed_at is None,
         "error": message.error,
-        "requested_at": message.requested_at.isoformat(),
+        "requested_at": message.requested_at,
     }

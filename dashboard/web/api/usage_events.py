@@ -14,15 +14,17 @@ from dashboard.billing.usage import Recorded, Refusal, record_each
 from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.web.api import cloudevents, descriptions
+from dashboard.web.api.bodies import decoded_body
 from dashboard.web.api.combined_writes import CombinedWrites
+from dashboard.web.api.inputs import MAX_EVENTS, RecordQuery
 from dashboard.web.api.keys import require_key
+from dashboard.web.api.queries import read_query
 from dashboard.web.api.usage_batches import answer_batch, refuse_batch
-from dashboard.web.api.views import iso, view_event
+from dashboard.web.api.views import view_event
 from dashboard.wiring import now, session
 
 blueprint = Blueprint("usage_api", __name__, url_prefix="/api/billing/usage/events")
 blueprint.before_request(require_key)
-MAX_EVENTS = 1_000
 writes = CombinedWrites()
 
 
@@ -44,7 +46,7 @@ def create() -> ResponseReturnValue:
     acknowledged is on disk, and the same `idempotency_key` counts once however often it comes: a repeat is answered as
     a duplicate and never fails a batch. CloudEvents 1.0 are taken as well, one or a batch.
     """
-    posted, atomic, moment = read_events(), _atomic(), now()
+    posted, atomic, moment = read_events(), read_query(RecordQuery).atomic == "true", now()
     parsed = _parse(posted, moment)
     if not posted.is_batch:
         return _record_one(parsed[0])
@@ -84,10 +86,7 @@ def read_events() -> Posted:
     kind = request.mimetype
     if kind not in {"application/json", cloudevents.STRUCTURED, cloudevents.BATCH}:
         abort(415, f"Content-Type: must be application/json, {cloudevents.STRUCTURED} or {cloudevents.BATCH}.")
-    try:
-        body = msgspec.json.decode(request.get_data())
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        abort(400, f"The body is not valid JSON: {error}.")
+    body = decoded_body()
     if kind == cloudevents.BATCH or isinstance(body, list):
         return Posted(_checked_size(body), is_batch=True, are_cloudevents=kind != "application/json")
     if kind == "application/json" and isinstance(body, dict) and "events" in body:
@@ -119,16 +118,6 @@ def _parse(posted: Posted, moment: datetime) -> list[UsageInput | InvalidInput]:
     return parsed
 
 
-def _atomic() -> bool:
-    unknown = next((name for name in request.args if name != "atomic"), None)
-    if unknown is not None:
-        raise InvalidInput(unknown, "is not a parameter; allowed is atomic")
-    given = request.args.get("atomic", "true")
-    if given not in {"true", "false"}:
-        raise InvalidInput("atomic", "must be true or false")
-    return given == "true"
-
-
 @blueprint.get("/<int:event_id>")
 @descriptions.show_event
 def show(event_id: int) -> ResponseReturnValue:
@@ -136,4 +125,4 @@ def show(event_id: int) -> ResponseReturnValue:
 
     A correction names the event it corrects, and an event that was corrected names its correction.
     """
-    return jsonify(iso(view_event(find_detail(session(), g.tenant_id, event_id))))
+    return jsonify(view_event(find_detail(session(), g.tenant_id, event_id)))

@@ -6,12 +6,12 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify
 from flask.typing import ResponseReturnValue
-from werkzeug.routing import BaseConverter
+from sqlalchemy.orm import Session
 
 from dashboard.billing.attribution import Attribution, attribute_usage
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.ranges import Range, find_range
-from dashboard.billing.usage_details import decode_cursor, list_details, stream_details
+from dashboard.billing.usage_details import Position, UsageDetail, decode_cursor, list_details
 from dashboard.billing.usage_filters import UsageFilters, make_filters
 from dashboard.billing.usage_reports import UsageSeries, chart_usage, summarise_usage
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
@@ -27,16 +27,7 @@ from dashboard.wiring import now, read_while_answering, session
 
 blueprint = Blueprint("usage_reports_api", __name__, url_prefix="/api/billing/usage")
 blueprint.before_request(require_key)
-
-
-class UsageTypeName(BaseConverter):
-    """A usage type in an address: capitals, so that it is told from `events` and `sync` beside it."""
-
-    regex = "[A-Z_]+"
-
-
-# Before the routes below, which use it.
-blueprint.record_once(lambda state: state.app.url_map.converters.update(usage_type_name=UsageTypeName))
+ROWS_A_READ = 1_000
 FILE = {"Content-Disposition": "Of a CSV file: its name."}
 CSV = {
     "text/csv": "The rows, with the members of the JSON objects as columns. Cells from your texts that a "
@@ -64,10 +55,10 @@ def index() -> ResponseReturnValue:
     if wants_csv(query.format):
         rows = (views.view_type(each) for each in summary.types)
         return csv_response(_file("usage", span), views.columns_of(TypeOut), views.cells(rows))
-    return jsonify(views.iso(views.view_summary(summary)))
+    return jsonify(views.view_summary(summary))
 
 
-@blueprint.get("/<usage_type_name:usage_type>")
+@blueprint.get("/<usage_type:usage_type>")
 @describe(
     tag="Usage reports",
     scope="usage:read",
@@ -97,7 +88,7 @@ def show(usage_type: str) -> ResponseReturnValue:
     span = _span(query)
     if wants_csv(query.format):
         return _file_of(kind, span, query, filters)
-    return jsonify(views.iso(_parts(kind, span, query, filters)))
+    return jsonify(_parts(kind, span, query, filters))
 
 
 def _parts(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilters) -> dict[str, Any]:
@@ -139,9 +130,20 @@ def _file_of(kind: UsageType, span: Range, query: UsageQuery, filters: UsageFilt
     if view == "groups":
         return csv_response(name, views.columns_of(GroupOut), views.group_rows(_groups(kind, span, query, filters)))
     tenant_id = g.tenant_id
-    events = read_while_answering(
-        lambda reading: stream_details(reading, tenant_id, span, kind.name, filters=filters, only_late=query.late)
-    )
+
+    def read(reading: Session, after: Position | None) -> tuple[list[UsageDetail], Position | None]:
+        return list_details(
+            reading,
+            tenant_id,
+            span,
+            kind.name,
+            filters=filters,
+            only_late=query.late,
+            after=after,
+            limit=ROWS_A_READ,
+        )
+
+    events = read_while_answering(read)
     return csv_response(name, views.columns_of(EventOut), views.cells(map(views.view_event, events)))
 
 

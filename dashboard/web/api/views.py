@@ -118,12 +118,3 @@ def view_event(event: UsageDetail) -> dict[str, Any]:
 
 def _view_late(late: Late, kind: UsageType) -> dict[str, Any]:
     return {"late_quantity": None if kind.is_level else late.quantity, "late_events": late.events}
-
-
-def iso(value: Any) -> Any:
-    """The same with every time written out: Flask's own JSON would write HTTP dates."""
-    if isinstance(value, dict):
-        return {key: iso(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [iso(each) for each in value]
-    return value.isoformat() if hasattr(value, "isoformat") else value

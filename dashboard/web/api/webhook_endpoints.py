@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing import webhook_endpoints, webhook_log
 from dashboard.billing.announcements import announce_test
-from dashboard.billing.errors import InvalidInput
+from dashboard.billing.fields import need_moment, need_object
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.models import WebhookEndpoint
 from dashboard.web.api import webhook_descriptions
-from dashboard.web.api.keys import json_body, require_key
+from dashboard.web.api.bodies import json_body
+from dashboard.web.api.keys import require_key
 from dashboard.web.api.queries import read_query
 from dashboard.web.api.webhook_shapes import DeliveriesQuery
 from dashboard.wiring import now, session, wiring
@@ -115,7 +114,8 @@ def deliveries(endpoint_id: int) -> ResponseReturnValue:
 def create_replays(endpoint_id: int) -> ResponseReturnValue:
     """Send every failed delivery again that was announced since `{"since": "2026-06-01T00:00:00Z"}`."""
     webhook_endpoints.find_endpoint(session(), g.tenant_id, endpoint_id)
-    count = webhook_log.replay_failed(session(), g.tenant_id, endpoint_id, _since(json_body()), now())
+    since = need_moment(need_object(json_body(), frozenset({"since"})).get("since"), "since")
+    count = webhook_log.replay_failed(session(), g.tenant_id, endpoint_id, since, now())
     session().commit()
     enqueue(OUTGOING, send_due_webhooks)
     return jsonify({"replayed": count}), 202
@@ -131,17 +131,6 @@ def create_replay(delivery_id: int) -> ResponseReturnValue:
     return jsonify({"replayed": 1}), 202
 
 
-def _since(body: object) -> datetime:
-    given = body.get("since") if isinstance(body, dict) else None
-    try:
-        moment = datetime.fromisoformat(given) if isinstance(given, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidInput("since", "must be an ISO 8601 time with an offset, such as 2026-06-01T09:30:00Z")
-    return moment
-
-
 def _view(endpoint: WebhookEndpoint) -> dict[str, object]:
     return {
         "id": endpoint.id,
@@ -150,7 +139,7 @@ def _view(endpoint: WebhookEndpoint) -> dict[str, object]:
         "enabled": endpoint.enabled,
         "disabled_reason": endpoint.disabled_reason,
         "created_by": endpoint.created_by,
-        "created_at": endpoint.created_at.isoformat(),
+        "created_at": endpoint.created_at,
     }
 
 
@@ -163,7 +152,7 @@ def _delivery(delivery: webhook_log.DeliveryView) -> dict[str, object]:
         "attempts": delivery.attempts,
         "last_status": delivery.last_status,
         "last_error": delivery.last_error,
-        "created_at": delivery.created_at.isoformat(),
-        "next_attempt_at": delivery.next_attempt_at.isoformat() if delivery.next_attempt_at else None,
-        "delivered_at": delivery.delivered_at.isoformat() if delivery.delivered_at else None,
+        "created_at": delivery.created_at,
+        "next_attempt_at": delivery.next_attempt_at,
+        "delivered_at": delivery.delivered_at,
     }

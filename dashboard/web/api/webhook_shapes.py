@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dashboard.billing.fields import MAX_ID
 from dashboard.billing.webhook_endpoints import EVENT_TYPES
 from dashboard.web.api.answers import Shape
 
@@ -62,7 +63,7 @@ class DeliveriesQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: int | None = Field(default=None, ge=1, le=2**63 - 1, description="`next_cursor` of the page before.")
+    cursor: int | None = Field(default=None, ge=1, le=MAX_ID, description="`next_cursor` of the page before.")
     limit: int = Field(default=50, ge=1, le=100)
 
 
@@ -91,7 +92,7 @@ class DeliveriesOut(Shape):
 class ReplayIn(BaseModel):
     """Since when."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="forbid")
 
     since: datetime
 

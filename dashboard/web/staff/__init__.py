@@ -6,6 +6,7 @@ from flask import Blueprint, abort, redirect, render_template, url_for
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
+from dashboard.billing.billing_state import list_delinquent
 from dashboard.billing.sync_runs import find_run, list_runs, overview
 from dashboard.jobs.metering import start_sync
 from dashboard.wiring import now, session
@@ -24,7 +25,12 @@ def require_staff() -> None:
 @blueprint.get("/syncs")
 def syncs() -> str:
     """What is owed to Stripe, and the runs so far."""
-    return render_template("staff/syncs/index.html", runs=list_runs(session()), overview=overview(session(), now()))
+    return render_template(
+        "staff/syncs/index.html",
+        runs=list_runs(session()),
+        overview=overview(session(), now()),
+        delinquent=list_delinquent(session()),
+    )
 
 
 @blueprint.post("/syncs")

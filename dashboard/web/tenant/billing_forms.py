@@ -9,8 +9,8 @@ from flask import flash, redirect, request
 from werkzeug.wrappers import Response
 
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotNow
+from dashboard.billing.fields import need_text
 from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.usage_input import clean_text
 from dashboard.wiring import session
 
 
@@ -37,4 +37,4 @@ def _back(page: str, message: str) -> Response:
 def form_key(action: str) -> str:
     """The key of this action by the page that its form stands on: sending the form twice does it once."""
     given = request.form.get("request_key") or uuid4().hex
-    return clean_text(f"{action}-{given}", "request_key", required=True) or ""
+    return need_text(f"{action}-{given}", "request_key")

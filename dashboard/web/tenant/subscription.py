@@ -79,7 +79,7 @@ def ask_pause() -> str:
 @blueprint.post("/subscription/pause")
 def pause_subscription() -> Response:
     """Pause it."""
-    said = "Your subscription is paused. You are on Free until you resume it."
+    said = "Your subscription is paused: your plan rests until you resume it."
     return _act("pause", {}, subscription_endings.pause_subscription, said, bills_usage=True)
 
 

@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from dashboard.billing import webhook_endpoints, webhook_log
 from dashboard.billing.announcements import announce_test
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.fields import MAX_ID
 from dashboard.billing.webhook_endpoints import EVENT_TYPES
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queues import OUTGOING, enqueue
@@ -143,7 +144,7 @@ def _show(endpoint_id: int, form: dict[str, object] | None = None, error: Invali
         form=form or {"url": endpoint.url, "event_types": endpoint.event_types},
         error=error,
         page=webhook_log.list_deliveries(
-            session(), g.tenant.id, endpoint_id, before=before if before and before < 2**63 else None
+            session(), g.tenant.id, endpoint_id, before=before if before and before <= MAX_ID else None
         ),
         may_change=g.role in BUYERS,
     )

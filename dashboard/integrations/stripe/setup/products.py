@@ -62,7 +62,8 @@ def _params(catalog: Catalog, plan: PlanDefinition) -> ProductUpdateParams:
         "name": _name(catalog, plan),
         "description": plan.description,
         "active": True,
-        "marketing_features": [{"name": each} for each in plan.highlights],
+        # An empty list would be sent as nothing, and change nothing.
+        "marketing_features": [{"name": each} for each in plan.highlights] or "",
         "metadata": {**MANAGED, "plan": plan.key},
     }
     if catalog.tax_code:

@@ -1,0 +1,33 @@
+"""Parts of addresses: ids that a table can hold, and usage types. Anything else is no address of ours."""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.routing import BaseConverter, IntegerConverter, Map
+
+from dashboard.billing.fields import MAX_ID
+
+
+class Id(IntegerConverter):
+    """An id, in every `<int:…>`: PostgreSQL would refuse a larger one with an error."""
+
+    def __init__(self, map: Map) -> None:  # noqa: A002 (werkzeug's name)
+        super().__init__(map, min=1, max=MAX_ID)
+
+
+class UsageTypeName(BaseConverter):
+    """A usage type: capitals, so that it is told from `events` and `sync` beside it."""
+
+    regex = "[A-Z_]+"
+
+
+class ReservationKey(BaseConverter):
+    """A key in an address, whatever is in it: a path's converter takes none that begins with a slash."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+def register(app: Flask) -> None:
+    """Make them known. Call before the blueprints are registered."""
+    app.url_map.converters.update(int=Id, usage_type=UsageTypeName, reservation_key=ReservationKey)
