@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     stripe_secret_key: SecretStr = Field(min_length=8)
     stripe_webhook_secret: SecretStr | None = None
     stripe_api_base: Annotated[str | None, AfterValidator(_http_url)] = None
+    # Stripe works taxes out only with a tax registration there and a `tax_behavior` on every price.
+    stripe_automatic_tax: bool = False
 
     twilio_account_sid: str = Field(pattern=r"^AC[0-9a-zA-Z]{32}$")
     twilio_auth_token: SecretStr = Field(min_length=8)

@@ -61,7 +61,7 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         pins=read_pins(settings),
         payment_policy=read_payment_policy(settings),
         stripe_client=client,
-        billing=StripeGateway(client),
+        billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
         telephony=TwilioGateway(settings),
     )

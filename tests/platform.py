@@ -95,14 +95,22 @@ def work_off() -> None:
     SimpleWorker(queues, connection=connection).work(burst=True, logging_level="ERROR")
 
 
-def buy(client: FlaskClient, tenant_id: int, plan: str = "starter") -> TestResponse:
+def buy(
+    client: FlaskClient, tenant_id: int, plan: str = "starter", interval: str = "monthly", **card: str
+) -> TestResponse:
     """Choose a plan and pay on the hosted page; the answer of our checkout."""
     page = client.get(f"/tenants/{tenant_id}/plans")
-    answer = client.post(f"/tenants/{tenant_id}/plans/checkout", data={"csrf_token": csrf_of(page), "plan": plan})
+    form = {"csrf_token": csrf_of(page), "plan": plan, "interval": interval}
+    answer = client.post(f"/tenants/{tenant_id}/plans/checkout", data=form)
     assert answer.status_code == 303, answer.text
-    paid = requests.post(answer.headers["Location"], data=CARD, timeout=10, allow_redirects=False)
-    assert paid.status_code == 303
+    pay_on(answer.headers["Location"], **card)
     return answer
+
+
+def pay_on(url: str, **card: str) -> None:
+    """Fill in a hosted page."""
+    paid = requests.post(url, data={**CARD, **card}, timeout=10, allow_redirects=False)
+    assert paid.status_code == 303, paid.text
 
 
 def deliver_webhooks(client: FlaskClient) -> int:

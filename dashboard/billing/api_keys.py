@@ -33,6 +33,7 @@ class Scope(StrEnum):
     LIMITS_MANAGE = "limits:manage"
     WEBHOOKS_MANAGE = "webhooks:manage"
     BILLING_READ = "billing:read"
+    BILLING_MANAGE = "billing:manage"
 
     @property
     def label(self) -> str:
@@ -49,6 +50,7 @@ _LABELS = {
     Scope.LIMITS_MANAGE: "Set caps and the budget",
     Scope.WEBHOOKS_MANAGE: "Manage webhooks",
     Scope.BILLING_READ: "Read invoices and plans",
+    Scope.BILLING_MANAGE: "Buy, change and end plans",
 }
 ALL_SCOPES: tuple[Scope, ...] = tuple(Scope)
 

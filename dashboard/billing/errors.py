@@ -32,6 +32,10 @@ class NotFound(LookupError):
     """There is no such thing for this tenant."""
 
 
+class NotNow(Exception):
+    """It cannot be done in the state things are in; the message says why, and what to do first."""
+
+
 class PaymentOverdue(Exception):
     """The tenant reads only until it has paid, so the action must not happen. `invoice_id` names what is owed."""
 

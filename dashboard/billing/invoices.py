@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 from dashboard.billing.announcements import announce_invoice, state_of_invoice
 from dashboard.billing.billing_state import mark_stale
 from dashboard.billing.customers import hold_mirror, tenant_of_customer
-from dashboard.billing.periods import learn_period
-from dashboard.billing.plan_mapping import plan_of_lines
+from dashboard.billing.period_segments import learn_billed
 from dashboard.billing.plans import usage_types_of_prices
 from dashboard.billing.ports_invoices import InvoiceFacts, InvoiceProvider
 from dashboard.models import (
@@ -48,7 +47,7 @@ def sync_invoice(session: Session, facts: InvoiceFacts, now: datetime) -> bool:
     session.flush()
     _overwrite_parts(session, tenant.id, facts)
     session.expire(invoice, PARTS)
-    _learn_billed_periods(session, invoice)
+    learn_billed(session, invoice)
     announce_invoice(session, invoice, before, now)
     mark_stale(session, tenant.id, now)
     return True
@@ -134,20 +133,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [asdict(each) for each in value]
     return asdict(value) if hasattr(value, "__dataclass_fields__") else value
-
-
-def _learn_billed_periods(session: Session, invoice: Invoice) -> None:
-    """A metered line names the period it bills: so a period is known even if its webhooks never came."""
-    if invoice.subscription_id is None:
-        return
-    plan = plan_of_lines(session, [line.price_id for line in invoice.lines if line.price_id])
-    spans = {(line.period_start, line.period_end) for line in invoice.lines if line.usage_type}
-    for start, end in sorted(spans):
-        learn_period(
-            session,
-            invoice.tenant_id,
-            starts_at=start,
-            ends_at=end,
-            subscription_id=invoice.subscription_id,
-            plan=plan,
-        )

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 
 from sqlalchemy.orm import Session
 
+from dashboard.billing.billing_desk import current_subscription
 from dashboard.billing.catalog import PlanDefinition
-from dashboard.billing.plans import PLANS, active_prices, catalog, free_plan, plan_name
-from dashboard.billing.subscriptions import live_subscription
+from dashboard.billing.plans import PLANS, active_prices, catalog, free_plan
+from dashboard.billing.subscriptions import LIVE
 from dashboard.billing.usage_types import UsageType
-from dashboard.models import CatalogPrice
-
-STATUS_LABELS = {
-    "active": "Active",
-    "trialing": "Trial",
-    "past_due": "Payment overdue",
-}
+from dashboard.models import CatalogPrice, Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,57 +31,39 @@ class PlanAllowance:
 
 @dataclass(frozen=True, slots=True)
 class PlanCard:
-    """One column of the matrix. `reason` says why it cannot be chosen here, when it cannot."""
+    """One column of the matrix. `action` is "buy", "change" or None, and then `reason` says why not.
+
+    Of the present plan the other interval can be chosen; `current_interval` is the one it has.
+    """
 
     key: str
     name: str
     description: str
     highlights: tuple[str, ...]
     is_current: bool
+    current_interval: str | None
     monthly_amount: int | None
     yearly_amount: int | None
     currency: str
     allowances: list[PlanAllowance]
-    can_checkout: bool
+    action: str | None
     reason: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionSummary:
-    """The live subscription in short."""
-
-    status: str
-    status_label: str
-    plan_name: str
-    current_period_end: datetime | None
-    cancel_at: datetime | None
-
-
 def list_plans(session: Session, tenant_id: int, *, may_buy: bool) -> list[PlanCard]:
-    """Every plan on sale, cheapest first. `may_buy`: the reader is an owner or admin."""
+    """Every plan, cheapest first. `may_buy`: the reader is an owner or admin."""
     prices = active_prices(session)
-    live = live_subscription(session, tenant_id)
-    # A subscription at a price that means no plan of ours is none of these, Free least of all.
-    current = live.plan if live else free_plan().key
-    return [_card(plan, prices, current, has_live=live is not None, may_buy=may_buy) for plan in PLANS.values()]
+    found = current_subscription(session, tenant_id)
+    return [_card(plan, prices, found, may_buy=may_buy) for plan in PLANS.values()]
 
 
-def _card(
-    plan: PlanDefinition, prices: list[CatalogPrice], current: str | None, *, has_live: bool, may_buy: bool
-) -> PlanCard:
+def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription | None, *, may_buy: bool) -> PlanCard:
     own = {(price.interval, price.usage_type): price for price in prices if price.plan == plan.key}
     monthly, yearly = own.get(("monthly", None)), own.get(("yearly", None))
-    reason = None
-    if plan.key == current:
-        reason = "This is your plan."
-    elif monthly is None:
-        reason = "Not on sale yet."
-    elif plan.key == free_plan().key:
-        reason = f"You fall back to {plan.name} when your subscription ends."
-    elif has_live:
-        reason = "End your present subscription first, then choose this plan."
-    elif not may_buy:
-        reason = "Only an owner or admin can choose a plan."
+    live = found if found is not None and found.status in LIVE else None
+    # A subscription at a price that means no plan of ours is none of these, Free least of all.
+    is_current = plan.key == (live.plan if live else free_plan().key)
+    reason = _reason(plan, found, is_on_sale=monthly is not None, is_current=is_current, may_buy=may_buy)
     rows = [
         _allowance(kind, price, is_free=plan.key == free_plan().key)
         for kind in catalog().metered
@@ -96,28 +72,38 @@ def _card(
     return PlanCard(
         key=plan.key,
         name=plan.name,
+        is_current=is_current,
+        current_interval=live.interval if live and is_current else None,
         description=plan.description,
         highlights=plan.highlights,
-        is_current=plan.key == current,
         monthly_amount=monthly.unit_amount if monthly else None,
         yearly_amount=yearly.unit_amount if yearly else None,
         currency=monthly.currency if monthly else catalog().currency,
         allowances=rows,
-        can_checkout=reason is None,
+        action=None if reason else "change" if live else "buy",
         reason=reason,
     )
+
+
+def _reason(
+    plan: PlanDefinition, found: Subscription | None, *, is_on_sale: bool, is_current: bool, may_buy: bool
+) -> str | None:
+    """Why this plan cannot be chosen, or None when it can."""
+    if plan.key == free_plan().key:
+        return "This is your plan." if is_current else f"You fall back to {plan.name} when your subscription ends."
+    if not is_on_sale:
+        return "Not on sale."
+    if not may_buy:
+        return "This is your plan." if is_current else "Only an owner or admin can choose a plan."
+    blocked = {
+        "past_due": "Pay the open invoice first.",
+        "unpaid": "Pay the open invoice first.",
+        "paused": "Resume your subscription first.",
+    }
+    return blocked.get(found.status) if found else None
 
 
 def _allowance(kind: UsageType, price: CatalogPrice, *, is_free: bool) -> PlanAllowance:
     beyond = [tier for tier in price.tiers or [] if tier["up_to"] is None or tier["up_to"] > price.included]
     further = [(int(before["up_to"]), Decimal(tier["unit_amount_decimal"] or 0)) for before, tier in pairwise(beyond)]
     return PlanAllowance(kind, price.included, None if is_free else price.overage_rate, [] if is_free else further)
-
-
-def summarise_subscription(session: Session, tenant_id: int) -> SubscriptionSummary | None:
-    """The live subscription, or None without one."""
-    live = live_subscription(session, tenant_id)
-    if live is None:
-        return None
-    label = STATUS_LABELS.get(live.status, live.status.replace("_", " ").capitalize())
-    return SubscriptionSummary(live.status, label, plan_name(live.plan), live.current_period_end, live.cancel_at)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from dashboard.billing.ports_invoices import InvoiceProvider
+from dashboard.billing.ports_subscriptions import SubscriptionProvider
 
 
 class ProviderUnavailable(Exception):
@@ -23,6 +24,10 @@ class ProviderRefused(Exception):
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
         self.param = param
+
+
+class PriceNotOnSale(ProviderRefused):
+    """The provider refused a price that was archived or deleted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class MeterSender(Protocol):
         """
 
 
-class BillingProvider(MeterSender, InvoiceProvider, Protocol):
+class BillingProvider(MeterSender, InvoiceProvider, SubscriptionProvider, Protocol):
     """Customers, checkout and the objects we mirror."""
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None: ...
@@ -98,17 +103,6 @@ class BillingProvider(MeterSender, InvoiceProvider, Protocol):
 
     def fetch_checkout(self, session_id: str) -> CheckoutFacts | None: ...
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str: ...
-    def create_checkout(
-        self,
-        *,
-        tenant_id: int,
-        customer_id: str,
-        base_price_id: str,
-        metered_price_ids: list[str],
-        success_url: str,
-        cancel_url: str,
-    ) -> CheckoutFacts: ...
-    def create_portal(self, *, customer_id: str, return_url: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ def metered_prices(
 ) -> dict[str, CatalogPrice]:
     """The metered prices by usage type: those of the subscription itself, else those on sale with the plan.
 
-    A subscription keeps its prices when the catalogue changes. Plan None is none of ours.
+    A subscription keeps its prices when the catalogue changes. Plan None is none of ours. A stretch from before the
+    subscription changed its plan has the prices on sale with the plan it had.
     """
     subscription = session.get(Subscription, (tenant_id, subscription_id)) if subscription_id else None
     own = subscription.price_ids if subscription else []
     metered = select(CatalogPrice).where(CatalogPrice.usage_type.is_not(None))
     rows = session.scalars(metered.where(CatalogPrice.price_id.in_(own))).all() if own else []
-    if not rows and plan is not None:
+    if plan is not None and all(price.plan != plan for price in rows):
         rows = session.scalars(metered.where(CatalogPrice.plan == plan, CatalogPrice.active)).all()
     return {price.usage_type or "": price for price in rows}
 

@@ -11,7 +11,7 @@ from dashboard.billing.announcements import announce_subscription, state_of_subs
 from dashboard.billing.billing_state import mark_stale
 from dashboard.billing.catalog import PlanDefinition
 from dashboard.billing.customers import hold_mirror
-from dashboard.billing.periods import learn_period
+from dashboard.billing.period_segments import learn_stretches
 from dashboard.billing.plan_mapping import base_price_ids, plan_of_items
 from dashboard.billing.plans import PLANS, PricePins, free_plan
 from dashboard.billing.ports import SubscriptionFacts
@@ -55,7 +55,7 @@ def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePin
         start, end = span
         if facts.ended_at is not None:
             end = max(start, min(end, facts.ended_at))
-        learn_period(
+        learn_stretches(
             session,
             tenant.id,
             starts_at=start,
@@ -77,12 +77,21 @@ def _metered_span(facts: SubscriptionFacts) -> tuple[datetime, datetime] | None:
 
 def live_subscription(session: Session, tenant_id: int) -> Subscription | None:
     """The subscription that gives the tenant its plan, or None when it is on Free."""
-    return session.scalars(
-        select(Subscription)
-        .where(Subscription.tenant_id == tenant_id, Subscription.status.in_(LIVE))
-        .order_by(Subscription.created_at.desc())
-        .limit(1)
-    ).first()
+    return next(iter(live_subscriptions(session, tenant_id)), None)
+
+
+def live_subscriptions(session: Session, tenant_id: int) -> list[Subscription]:
+    """Every live subscription, the one that counts first: the newest that is paid, then the newest that is overdue.
+
+    We sell one for each tenant; a second one can only be made at Stripe itself. Pages name the others until they end.
+    """
+    return list(
+        session.scalars(
+            select(Subscription)
+            .where(Subscription.tenant_id == tenant_id, Subscription.status.in_(LIVE))
+            .order_by((Subscription.status == "past_due").asc(), Subscription.created_at.desc(), Subscription.id)
+        )
+    )
 
 
 def plan_of_tenant(session: Session, tenant_id: int) -> PlanDefinition | None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import structlog
+from sqlalchemy.orm import Session
 
 from dashboard.billing import metering, sync_runs
+from dashboard.billing.ports import ProviderUnavailable
+from dashboard.database import db, lock_object
 from dashboard.jobs.queues import METERING, enqueue
 from dashboard.wiring import unit_of_work, wiring
 
@@ -72,3 +75,23 @@ def send_all(run_id: int, tenant_id: int | None) -> str | None:
             if sent.unavailable:
                 return sent.unavailable
     return None
+
+
+def send_usage_of(tenant_id: int) -> None:
+    """Send what one tenant used until now, and wait for it: before an action that bills it at once.
+
+    In a session of its own, because it commits after each chunk. Raises `ProviderUnavailable`.
+    """
+    parts = wiring()
+    with Session(db.engine) as session:
+        metering.claim_meter_events(session, tenant_id, parts.clock.now())
+        session.commit()
+        while True:
+            # Waits for a sync that is under way instead of leaving its work to it.
+            lock_object(session, "meter-events", tenant_id)
+            sent = metering.send_meter_events(session, tenant_id, parts.billing, parts.clock.now())
+            session.commit()
+            if sent is None:
+                return
+            if sent.unavailable:
+                raise ProviderUnavailable(sent.unavailable)

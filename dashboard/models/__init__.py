@@ -4,6 +4,7 @@ from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
 from dashboard.models.billing_state import Access, BillingState
 from dashboard.models.call import Call, Direction
 from dashboard.models.catalog import CatalogMeter, CatalogPrice, PriceMapping
+from dashboard.models.checkout import BillingRequest, CheckoutSession, CheckoutState, SubscriptionOutlook
 from dashboard.models.credit_note import CreditNote, CreditNoteLine
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.invoice_payment import InvoicePayment, PaymentAttempt, Refund
@@ -29,10 +30,13 @@ __all__ = [
     "Access",
     "ApiKey",
     "BillingPeriod",
+    "BillingRequest",
     "BillingState",
     "Call",
     "CatalogMeter",
     "CatalogPrice",
+    "CheckoutSession",
+    "CheckoutState",
     "CreditNote",
     "CreditNoteLine",
     "DeliveryState",
@@ -54,6 +58,7 @@ __all__ = [
     "StripeEvent",
     "StripeEventState",
     "Subscription",
+    "SubscriptionOutlook",
     "SyncRun",
     "SyncState",
     "Tenant",

@@ -8,7 +8,14 @@ import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput, NotFound, PaymentOverdue
+from dashboard.billing.errors import (
+    AlreadyCorrected,
+    IdempotencyConflict,
+    InvalidInput,
+    NotFound,
+    NotNow,
+    PaymentOverdue,
+)
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.quotas import CapReached
 from dashboard.wiring import session
@@ -58,6 +65,10 @@ def register(app: Flask) -> None:
             reserved=error.reserved,
             asked=error.asked,
         )
+
+    @app.errorhandler(NotNow)
+    def not_now(error: NotNow) -> Response:
+        return answer(409, str(error))
 
     @app.errorhandler(PaymentOverdue)
     def payment_overdue(error: PaymentOverdue) -> Response:

@@ -9,7 +9,13 @@ import requests
 import stripe
 from stripe import StripeClient
 
-CARD = {"email": "ada@example.com", "number": "4242 4242 4242 4242", "expiry": "12/40", "cvc": "123"}
+CARD = {
+    "email": "ada@example.com",
+    "number": "4242 4242 4242 4242",
+    "expiry": "12/40",
+    "cvc": "123",
+    "country": "US",
+}
 
 
 @dataclass

@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 import stripe
 from stripe import StripeClient
 
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.errors import IdempotencyConflict
+from dashboard.billing.ports import PriceNotOnSale, ProviderRefused, ProviderUnavailable
 from dashboard.config import Settings
 
 T = TypeVar("T")
@@ -38,9 +39,20 @@ def domain_errors() -> Iterator[None]:
     try:
         yield
     except (stripe.InvalidRequestError, stripe.CardError) as error:
-        raise ProviderRefused(error.user_message or str(error), error.param) from error
+        kind = PriceNotOnSale if _is_about_a_price_off_sale(error) else ProviderRefused
+        raise kind(error.user_message or str(error), error.param) from error
     except stripe.StripeError as error:
         raise ProviderUnavailable(f"Stripe: {error.user_message or error}") from error
+
+
+def _is_about_a_price_off_sale(error: stripe.StripeError) -> bool:
+    """Whether Stripe refused a price because it was archived or is gone.
+
+    In doubt: Stripe has no error code for an archived price; its words are "The price specified is inactive".
+    """
+    if not isinstance(error, stripe.InvalidRequestError):
+        return False
+    return "inactive" in str(error) if error.code != "resource_missing" else "price" in (error.param or str(error))
 
 
 def is_missing(error: ProviderRefused) -> bool:
@@ -57,4 +69,19 @@ def if_there(fetch: Callable[[], T]) -> T | None:
     except ProviderRefused as refusal:
         if is_missing(refusal):
             return None
+        raise
+
+
+@contextmanager
+def keyed(key: str) -> Iterator[None]:
+    """`domain_errors` for a call with an idempotency key.
+
+    Raises `IdempotencyConflict` besides: Stripe had this key with another body.
+    """
+    try:
+        with domain_errors():
+            yield
+    except ProviderUnavailable as error:
+        if isinstance(error.__cause__, stripe.IdempotencyError):
+            raise IdempotencyConflict(key) from error
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import stripe
 from stripe import StripeClient
@@ -15,25 +15,24 @@ from dashboard.billing.ports import (
     ProviderRefused,
     SubscriptionFacts,
 )
+from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, if_there
 from dashboard.integrations.stripe.invoice_gateway import InvoiceGateway
-from dashboard.integrations.stripe.portal_choice import PortalChoice
+from dashboard.integrations.stripe.payment_gateway import PaymentGateway
+from dashboard.integrations.stripe.subscription_gateway import SubscriptionGateway
 from dashboard.integrations.stripe.translate import (
     checkout_facts,
     customer_facts,
     subscription_facts,
 )
 
-if TYPE_CHECKING:
-    from stripe.params.checkout import SessionCreateParamsLineItem
 
-
-class StripeGateway(InvoiceGateway):
+class StripeGateway(InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
     """The billing provider of `billing.ports`, by the official SDK."""
 
-    def __init__(self, client: StripeClient) -> None:
-        super().__init__(client)
-        self._portal = PortalChoice(client)
+    def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
+        InvoiceGateway.__init__(self, client)
+        StripeAccess.__init__(self, client, automatic_tax=automatic_tax)
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
         """The customer as it is now, or None."""
@@ -62,40 +61,6 @@ class StripeGateway(InvoiceGateway):
                 {"name": name, "email": email, "metadata": {"tenant_id": str(tenant_id)}}
             )
         return customer.id
-
-    def create_checkout(
-        self,
-        *,
-        tenant_id: int,
-        customer_id: str,
-        base_price_id: str,
-        metered_price_ids: list[str],
-        success_url: str,
-        cancel_url: str,
-    ) -> CheckoutFacts:
-        """A hosted checkout of one plan: the base fee, and each meter without a quantity."""
-        items: list[SessionCreateParamsLineItem] = [{"price": base_price_id, "quantity": 1}]
-        items += [{"price": price_id} for price_id in metered_price_ids]
-        with domain_errors():
-            session = self._v1.checkout.sessions.create(
-                {
-                    "mode": "subscription",
-                    "customer": customer_id,
-                    "client_reference_id": str(tenant_id),
-                    "line_items": items,
-                    "success_url": success_url,
-                    "cancel_url": cancel_url,
-                    "subscription_data": {"metadata": {"tenant_id": str(tenant_id)}},
-                }
-            )
-        return checkout_facts(session)
-
-    def create_portal(self, *, customer_id: str, return_url: str) -> str:
-        """The address of the hosted portal for this customer."""
-        with domain_errors():
-            params = self._portal.chosen({"customer": customer_id, "return_url": return_url})
-            session = self._v1.billing_portal.sessions.create(params)
-        return session.url
 
     def send_meter_event(
         self, *, event_name: str, payload: Mapping[str, str], identifier: str, timestamp: datetime

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing import customers, subscriptions, webhook_inbox
+from dashboard.billing import checkouts, customers, subscription_outlooks, webhook_inbox
 from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.database import lock_object
@@ -52,36 +52,46 @@ def sync_subscription(context: Context, event: StripeEvent) -> bool:
 
 
 def sync_checkout(context: Context, event: StripeEvent) -> bool:
-    """A finished checkout made a subscription: take it in, should its own events be late."""
-    facts = context.provider.fetch_checkout(event.object_id or "")
-    if facts is None or facts.subscription_id is None:
+    """A finished checkout made a subscription, or kept the card for one that we make."""
+    found = context.provider.read_checkout(event.object_id or "")
+    return found is not None and checkouts.apply_checkout(
+        context.session, context.provider, context.pins, found, context.now
+    )
+
+
+def sync_schedule(context: Context, event: StripeEvent) -> bool:
+    """What a schedule is to bring belongs to its subscription."""
+    subscription_id = context.provider.subscription_of_schedule(event.object_id or "")
+    if subscription_id is None:
         return False
-    lock_object(context.session, "stripe", facts.subscription_id)
-    return _sync_subscription(context, facts.subscription_id)
+    lock_object(context.session, "stripe", subscription_id)
+    return _sync_subscription(context, subscription_id)
 
 
 def _sync_subscription(context: Context, subscription_id: str) -> bool:
-    facts = context.provider.fetch_subscription(subscription_id)
-    return facts is not None and subscriptions.sync_subscription(context.session, facts, context.pins, context.now)
+    whole = subscription_outlooks.read_whole(context.provider, subscription_id)
+    if whole is None:
+        return False
+    return subscription_outlooks.apply_whole(context.session, context.pins, whole, context.now)
 
 
 # The first prefix that fits decides; what fits none is kept and marked ignored.
 # invoice.upcoming has no id to fetch and changes nothing here.
 HANDLERS: tuple[tuple[str, Handler | None], ...] = (
     ("customer.subscription.", sync_subscription),
+    ("subscription_schedule.", sync_schedule),
     ("customer.created", sync_customer),
     ("customer.updated", sync_customer),
     ("customer.deleted", sync_customer),
     ("invoice.upcoming", None),
     ("invoice.", sync_invoice),
+    ("checkout.session.", sync_checkout),
     ("invoice_payment.", sync_paid_invoice),
     ("credit_note.", sync_credited_invoice),
     ("refund.", sync_refunded_invoice),
     ("charge.refund", sync_refunded_invoice),
     ("charge.dispute.", sync_refunded_invoice),
     ("entitlements.active_entitlement_summary.updated", sync_entitlements),
-    ("checkout.session.completed", sync_checkout),
-    ("checkout.session.async_payment_succeeded", sync_checkout),
 )
 
 

@@ -1,6 +1,9 @@
 """The API of a tenant's services. A key belongs to one tenant; there is no way to name another."""
 
 from dashboard.web.api import (
+    billing_invoices,
+    billing_payment_methods,
+    billing_subscription,
     calls,
     limits,
     reference,
@@ -22,6 +25,9 @@ BLUEPRINTS = (
     texts.blueprint,
     calls.blueprint,
     webhook_endpoints.blueprint,
+    billing_subscription.blueprint,
+    billing_invoices.blueprint,
+    billing_payment_methods.blueprint,
     reference.blueprint,
 )
 __all__ = ["BLUEPRINTS", "request_counter"]

@@ -24,6 +24,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 TAGS = {
     "Usage events": "Report billable actions and read them back. What was recorded is never changed, only corrected.",
     "Usage reports": "Totals, series, groups and the single actions behind them. Every level adds up to the one above.",
+    "Plans and billing": "Buy, change, pause and end a plan; invoices; payment methods, which Stripe alone keeps.",
     "Caps and reservations": "Stop an action before it would pass a limit. A fact is recorded all the same.",
     "Meter sync": "Send this tenant's usage to Stripe's meters now instead of at the next full hour.",
     "Texts and calls": "Send texts and make calls. Each is stored before Twilio is asked and counted once.",

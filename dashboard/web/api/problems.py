@@ -61,7 +61,7 @@ ERRORS: Mapping[int, Error] = {
     ),
     404: Error("There is no such thing for this tenant.", "There is nothing here."),
     409: Error(
-        "It contradicts what happened before.",
+        "It contradicts what happened before, or cannot be done in the state things are in: `detail` says what to do.",
         "idempotency key 'msg-8841' was used before with a different body; use a new key",
         {"field": "idempotency_key"},
     ),

@@ -35,7 +35,10 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     api_keys,  # noqa: F401
     invoices,  # noqa: F401
     late_usage,  # noqa: F401
+    payment_methods,  # noqa: F401
+    plan_changes,  # noqa: F401
     plans,  # noqa: F401
+    subscription,  # noqa: F401
     usage,  # noqa: F401
     webhooks,  # noqa: F401
 )

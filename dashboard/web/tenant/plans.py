@@ -1,15 +1,20 @@
-"""Plans: the matrix, the way to Stripe's hosted pages and back."""
+"""Plans: the matrix, buying one on Stripe's hosted page, and the way back from there."""
 
 from __future__ import annotations
 
-from flask import abort, flash, g, redirect, render_template, request, url_for
+from uuid import uuid4
+
+from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from dashboard.billing.customers import ensure_customer
-from dashboard.billing.plan_matrix import list_plans, summarise_subscription
-from dashboard.billing.plans import PLANS, free_plan, prices_of_plan
-from dashboard.billing.subscriptions import live_subscription
+from dashboard.billing.billing_desk import Desk
+from dashboard.billing.checkouts import Addresses, start_checkout
+from dashboard.billing.plan_matrix import list_plans
+from dashboard.billing.subscription_views import view_subscription
+from dashboard.models import CheckoutSession
+from dashboard.web.billing_actions import act
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
+from dashboard.web.tenant.billing_forms import or_say_why
 from dashboard.wiring import session, wiring
 
 # After so many polls (one a second) the page stops promising and says what to do.
@@ -19,66 +24,47 @@ PATIENCE = 30
 @blueprint.get("/plans")
 def plans() -> str:
     """Every plan side by side, the current one marked."""
-    interval = request.args.get("interval", "monthly")
+    subscription = view_subscription(session(), g.tenant.id)
+    interval = request.args.get("interval") or (subscription.interval if subscription else None)
     return render_template(
         "tenant/plans/index.html",
         plans=list_plans(session(), g.tenant.id, may_buy=g.role in BUYERS),
         interval="yearly" if interval == "yearly" else "monthly",
-        subscription=summarise_subscription(session(), g.tenant.id),
+        subscription=subscription,
     )
 
 
 @blueprint.post("/plans/checkout")
 def checkout() -> Response:
-    """Begin a hosted checkout of one plan and go there."""
+    """Begin a hosted checkout of one plan and go there; a second click goes to the same one."""
     require_buyer()
-    plan = request.form.get("plan", "")
-    sold = [key for key in PLANS if key != free_plan().key]
-    if plan not in sold:
-        abort(400, f"plan: must be one of {', '.join(sold)}.")
-    prices = prices_of_plan(session(), plan, "monthly", wiring().pins)
-    if prices is None:
-        abort(503, "Plans are not on sale yet: the catalogue has not been set up.")
-    if live_subscription(session(), g.tenant.id) is not None:
-        flash("There is a subscription already. End it first, then choose another plan.", "error")
-        return redirect(url_for("tenant.plans", tenant_id=g.tenant.id), 303)
-    customer_id = ensure_customer(session(), g.tenant.id, wiring().billing)
-    session().commit()
-    page = f"{wiring().settings.public_url}{url_for('tenant.plans', tenant_id=g.tenant.id)}"
-    back = f"{wiring().settings.public_url}{url_for('tenant.checkout_return', tenant_id=g.tenant.id)}"
-    started = wiring().billing.create_checkout(
-        tenant_id=g.tenant.id,
-        customer_id=customer_id,
-        base_price_id=prices[0],
-        metered_price_ids=prices[1],
-        success_url=f"{back}?session_id={{CHECKOUT_SESSION_ID}}",
-        cancel_url=page,
-    )
-    return redirect(started.url or page, 303)
+    tenant_id, page = g.tenant.id, url_for("tenant.plans", tenant_id=g.tenant.id)
+    given = {"plan": request.form.get("plan", ""), "interval": request.form.get("interval", "monthly")}
+
+    def start(desk: Desk) -> dict[str, str]:
+        base = wiring().settings.public_url
+        back = f"{base}{url_for('tenant.checkout_return', tenant_id=tenant_id)}?session_id={{CHECKOUT_SESSION_ID}}"
+        return {"url": start_checkout(desk, given["plan"], given["interval"], Addresses(back, base + page)).url}
+
+    # A key of its own for each click: what makes a repeat safe is the checkout that is open.
+    return or_say_why(page, lambda: redirect(act(tenant_id, "checkout", given, uuid4().hex, start)["url"], 303))
 
 
 @blueprint.get("/plans/checkout/return")
 def checkout_return() -> str:
     """Wait for the webhook: only Stripe's confirmation makes a plan active, never the browser's return."""
-    subscription = summarise_subscription(session(), g.tenant.id)
+    subscription = view_subscription(session(), g.tenant.id)
+    session_id = request.args.get("session_id", "").replace("\x00", "")
+    bought = session().get(CheckoutSession, (g.tenant.id, session_id))
     polls = request.args.get("polls", 0, type=int)
-    state = "active" if subscription else "late" if polls >= PATIENCE else "waiting"
+    state = "late" if polls >= PATIENCE else "waiting"
+    if subscription is not None:
+        state = "active" if subscription.is_live else "unpaid"
     return render_template(
         "tenant/checkout/return.html",
         state=state,
-        plan_name=subscription.plan_name if subscription else None,
-        session_id=request.args.get("session_id", ""),
+        subscription=subscription,
+        is_yearly=bought is not None and bought.mode == "setup",
+        session_id=session_id,
         polls=polls + 1,
     )
-
-
-@blueprint.post("/portal")
-def portal() -> Response:
-    """Go to Stripe's hosted portal: payment methods, cancellation."""
-    require_buyer()
-    if g.tenant.stripe_customer_id is None:
-        flash("There is nothing to manage yet: choose a plan first.", "error")
-        return redirect(url_for("tenant.plans", tenant_id=g.tenant.id), 303)
-    page = f"{wiring().settings.public_url}{url_for('tenant.plans', tenant_id=g.tenant.id)}"
-    url = wiring().billing.create_portal(customer_id=g.tenant.stripe_customer_id, return_url=page)
-    return redirect(url, 303)

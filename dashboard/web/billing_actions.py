@@ -1,0 +1,53 @@
+"""Billing actions as pages and the API do them: one at a time for a tenant, once for each idempotency key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dashboard.billing.billing_desk import Desk
+from dashboard.billing.billing_requests import find_answer, hold_billing, store_answer
+from dashboard.billing.errors import InvalidInput, NotNow
+from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.jobs.metering import send_usage_of
+from dashboard.jobs.outgoing import enqueue_due_webhooks
+from dashboard.wiring import now, session, wiring
+
+
+def desk_of(tenant_id: int, key: str = "read") -> Desk:
+    """What the domain works with in this request."""
+    parts = wiring()
+    return Desk(session(), parts.billing, parts.pins, tenant_id, key, now())
+
+
+def act(
+    tenant_id: int,
+    action: str,
+    body: Mapping[str, Any],
+    key: str,
+    do: Callable[[Desk], dict[str, Any]],
+    *,
+    bills_usage: bool = False,
+) -> dict[str, Any]:
+    """Do it, remember the answer under its key, commit. `bills_usage`: Stripe has to know all usage before.
+
+    Raises what `do` raises, and `IdempotencyConflict`.
+    """
+    if bills_usage:
+        send_usage_of(tenant_id)
+    desk = desk_of(tenant_id, key)
+    hold_billing(desk.session, tenant_id)
+    known = find_answer(desk, action, body)
+    if known is not None:
+        desk.session.commit()
+        return known
+    try:
+        answer = do(desk)
+    except (NotNow, InvalidInput, ProviderRefused, ProviderUnavailable):
+        # What was learnt of Stripe on the way is true all the same: a customer that was made, a checkout that is over.
+        desk.session.commit()
+        raise
+    store_answer(desk, action, body, answer)
+    desk.session.commit()
+    enqueue_due_webhooks()
+    return answer
