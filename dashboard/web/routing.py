@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from flask import Flask
-from werkzeug.routing import BaseConverter, IntegerConverter, Map
+from werkzeug.routing import BaseConverter, IntegerConverter
 
 from dashboard.billing.fields import MAX_ID
 
 
 class Id(IntegerConverter):
-    """An id, in every `<int:…>`: PostgreSQL would refuse a larger one with an error."""
+    """An id, in every `<int:…>`. One that no table can hold becomes 0, which no row has.
 
-    def __init__(self, map: Map) -> None:  # noqa: A002 (werkzeug's name)
-        super().__init__(map, min=1, max=MAX_ID)
+    PostgreSQL would refuse it with an error, and Werkzeug would answer 405 where another method has the address too.
+    """
+
+    def to_python(self, value: str) -> int:
+        """The id, or 0."""
+        number = int(value)
+        return number if number <= MAX_ID else 0
 
 
 class UsageTypeName(BaseConverter):

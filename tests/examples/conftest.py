@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
+from embedded.ports import free_port
 from embedded.stack import Stack
-from tests.client.servers import AppServer, free_port
+from tests.client.servers import AppServer
 from tests.examples.running import Platform, start
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import requests
 
+from embedded.ports import free_port
 from embedded.stack import ROOT, Stack
 from examples.platform.store import Store
-from tests.client.servers import free_port
 from tests.platform import new_tenant
 
 TENANT = "harbor"

@@ -19,9 +19,10 @@ from dashboard.models import ApiKey
 from dashboard.web.api.request_counter import flush_now
 from dashboard.wiring import now, unit_of_work, wiring
 from demo.callers import Callers
+from embedded.ports import free_port
 from embedded.stack import Stack
 from tests.client import ledger
-from tests.client.servers import AppServer, free_port
+from tests.client.servers import AppServer
 from tests.examples.running import Platform, start
 from tests.platform import bearer, new_tenant, work_off
 from tests.sandbox_server import SandboxServer, wait_until
