@@ -74,6 +74,7 @@ class Settings(BaseSettings):
 
     stripe_secret_key: SecretStr = Field(min_length=8)
     stripe_webhook_secret: SecretStr | None = None
+    stripe_event_retention_days: int = Field(default=90, ge=1, le=3_650)
     stripe_api_base: Annotated[str | None, AfterValidator(_http_url)] = None
 
     twilio_account_sid: str = Field(pattern=r"^AC[0-9a-zA-Z]{32}$")
@@ -132,6 +133,18 @@ class Settings(BaseSettings):
     def uses_sandbox(self) -> bool:
         """Whether Stripe is the stand-in on this machine, where no money moves."""
         return bool(self.stripe_api_base) and urlsplit(self.stripe_api_base or "").hostname in LOOPBACK
+
+    @property
+    def stripe_webhook_secrets(self) -> list[str]:
+        """The endpoint's secrets: several, separated by commas, while one is rolled. Empty where none is set."""
+        given = self.stripe_webhook_secret.get_secret_value() if self.stripe_webhook_secret else ""
+        return [secret for each in given.split(",") if (secret := each.strip())]
+
+    @property
+    def is_stripe_live(self) -> bool | None:
+        """Whether the Stripe key moves real money; None where its form does not tell."""
+        words = self.stripe_secret_key.get_secret_value().split("_")
+        return {"live": True, "test": False}.get(words[1]) if len(words) > 2 else None
 
     @property
     def signing_key(self) -> bytes:

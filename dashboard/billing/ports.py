@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from dashboard.billing.ports_events import EventProvider
+
 
 class ProviderUnavailable(Exception):
     """The provider did not answer, or asked to be called later: try again."""
@@ -125,7 +127,7 @@ class MeterSender(Protocol):
         """
 
 
-class BillingProvider(MeterSender, Protocol):
+class BillingProvider(MeterSender, EventProvider, Protocol):
     """Customers, checkout and the objects we mirror."""
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None: ...

@@ -16,7 +16,7 @@ from dashboard.models.outgoing_webhook import (
 from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
-from dashboard.models.stripe_event import StripeEvent, StripeEventState
+from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage
 from dashboard.models.usage import UsageEvent, UsageRollup
@@ -34,12 +34,14 @@ __all__ = [
     "Invoice",
     "InvoiceLine",
     "Membership",
+    "MeterErrorReport",
     "MeterEvent",
     "MeterEventState",
     "OutgoingState",
     "PhoneNumber",
     "Role",
     "StorageReading",
+    "StripeCatchUp",
     "StripeEvent",
     "StripeEventState",
     "Subscription",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, TypeVar
 
 import stripe
 from stripe import StripeClient
@@ -12,6 +12,7 @@ from stripe import StripeClient
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.config import Settings
 
+T = TypeVar("T")
 API_VERSION: Final = "2026-10-28.endive"
 
 
@@ -45,3 +46,14 @@ def is_missing(error: ProviderRefused) -> bool:
     """Whether Stripe refused because there is no such object."""
     cause = error.__cause__
     return isinstance(cause, stripe.InvalidRequestError) and cause.code == "resource_missing"
+
+
+def if_there(fetch: Callable[[], T]) -> T | None:
+    """What was fetched, or None when Stripe has no such object."""
+    try:
+        with domain_errors():
+            return fetch()
+    except ProviderRefused as refusal:
+        if is_missing(refusal):
+            return None
+        raise

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 
 import stripe
-from stripe import StripeClient
 
 from dashboard.billing.ports import (
     CheckoutFacts,
@@ -16,7 +15,8 @@ from dashboard.billing.ports import (
     ProviderRefused,
     SubscriptionFacts,
 )
-from dashboard.integrations.stripe.client import domain_errors, is_missing
+from dashboard.integrations.stripe.client import domain_errors, if_there
+from dashboard.integrations.stripe.event_gateway import EventGateway
 from dashboard.integrations.stripe.translate import (
     checkout_facts,
     customer_facts,
@@ -27,26 +27,21 @@ from dashboard.integrations.stripe.translate import (
 if TYPE_CHECKING:
     from stripe.params.checkout import SessionCreateParamsLineItem
 
-T = TypeVar("T")
 
-
-class StripeGateway:
+class StripeGateway(EventGateway):
     """The billing provider of `billing.ports`, by the official SDK."""
-
-    def __init__(self, client: StripeClient) -> None:
-        self._v1 = client.v1
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
         """The customer as it is now, or None."""
-        return _if_there(lambda: customer_facts(self._v1.customers.retrieve(customer_id)))
+        return if_there(lambda: customer_facts(self._v1.customers.retrieve(customer_id)))
 
     def fetch_subscription(self, subscription_id: str) -> SubscriptionFacts | None:
         """The subscription as it is now, or None."""
-        return _if_there(lambda: subscription_facts(self._v1.subscriptions.retrieve(subscription_id)))
+        return if_there(lambda: subscription_facts(self._v1.subscriptions.retrieve(subscription_id)))
 
     def fetch_invoice(self, invoice_id: str) -> InvoiceFacts | None:
         """The invoice as it is now with every line, or None (a deleted draft)."""
-        return _if_there(lambda: self._whole_invoice(invoice_id))
+        return if_there(lambda: self._whole_invoice(invoice_id))
 
     def _whole_invoice(self, invoice_id: str) -> InvoiceFacts:
         invoice = self._v1.invoices.retrieve(invoice_id)
@@ -57,7 +52,7 @@ class StripeGateway:
 
     def fetch_checkout(self, session_id: str) -> CheckoutFacts | None:
         """The checkout as it is now, or None."""
-        return _if_there(lambda: checkout_facts(self._v1.checkout.sessions.retrieve(session_id)))
+        return if_there(lambda: checkout_facts(self._v1.checkout.sessions.retrieve(session_id)))
 
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str:
         """A customer that names our tenant in its metadata. Answers its id."""
@@ -125,14 +120,3 @@ def _says_already_exists(refusal: ProviderRefused) -> bool:
     """Stripe has no error code for it; the words are "An event already exists with identifier …"."""
     cause = cast("stripe.StripeError", refusal.__cause__)
     return cause.http_status == 400 and "already exists" in str(refusal)
-
-
-def _if_there(fetch: Callable[[], T]) -> T | None:
-    """What was fetched, or None when Stripe has no such object."""
-    try:
-        with domain_errors():
-            return fetch()
-    except ProviderRefused as refusal:
-        if is_missing(refusal):
-            return None
-        raise

@@ -14,16 +14,17 @@ from dashboard.billing.usage import Recorded, Refusal, record_each
 from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.web.api import cloudevents, descriptions
-from dashboard.web.api.combined_writes import CombinedWrites
+from dashboard.web.api.combined_writes import TenantsEvent, record_together
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.usage_batches import answer_batch, refuse_batch
 from dashboard.web.api.views import iso, view_event
+from dashboard.web.combining import Combined
 from dashboard.wiring import now, session
 
 blueprint = Blueprint("usage_api", __name__, url_prefix="/api/billing/usage/events")
 blueprint.before_request(require_key)
 MAX_EVENTS = 1_000
-writes = CombinedWrites()
+writes: Combined[TenantsEvent, Recorded | Refusal] = Combined(record_together)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def create() -> ResponseReturnValue:
 def _record_one(event: UsageInput | InvalidInput) -> ResponseReturnValue:
     if isinstance(event, InvalidInput):
         raise event
-    outcome = writes.record(g.tenant_id, event)
+    outcome = writes.write((g.tenant_id, event))
     if not isinstance(outcome, Recorded):
         raise outcome
     status = "new" if outcome.is_new else "duplicate"

@@ -134,6 +134,7 @@ class StripeEventIn(BaseModel):
 
     id: str
     type: str
+    created: int | str
 
 
 class TwilioPostIn(BaseModel):
