@@ -42,7 +42,7 @@ def list_due_events(session: Session, now: datetime, *, limit: int) -> list[DueE
     return [_due(row) for row in rows]
 
 
-def _due(row: Row[tuple[str, str, str | None, int]]) -> DueEvent:
+def _due(row: Row[str, str, str | None, int]) -> DueEvent:
     return DueEvent(row.id, row.type, row.subject or "", row.attempts)
 
 
