@@ -25,6 +25,7 @@ from embedded.ports import free_port
 from embedded.stack import ROOT, Stack
 
 WORKERS = 2
+WEBHOOK_SECRET = "whsec_bench"  # noqa: S105 (of a server that lives for minutes on loopback)
 THREADS = 8
 # What an operator gives a server of this size (docs/operating.md). Durability stays as it is: fsync and
 # synchronous_commit on.
@@ -45,6 +46,7 @@ class Services:
     base: str
     database_url: str
     tenants: list[tuple[int, str]]
+    stack: Stack
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works for a request: the web server's and PostgreSQL's."""
@@ -90,6 +92,7 @@ def services(folder: Path, *, tenants: int = 20) -> Iterator[Services]:
                 "DATABASE_URL": url,
                 "REDIS_URL": stack.redis_url,
                 "STRIPE_SECRET_KEY": "sk_test_bench",
+                "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
                 "STRIPE_API_BASE": "http://127.0.0.1:9",  # nothing here calls Stripe
                 "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
                 "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
@@ -109,7 +112,7 @@ def services(folder: Path, *, tenants: int = 20) -> Iterator[Services]:
             ],
             ready=lambda: answers(f"{base}/login"),
         )
-        yield Services(app, base, url, made)
+        yield Services(app, base, url, made, stack)
 
 
 def _tenant(number: int) -> tuple[int, str]:

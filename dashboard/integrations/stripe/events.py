@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,8 @@ from dashboard.integrations.stripe.handlers import subject_of
 from dashboard.integrations.stripe.subjects import Event, id_in, object_of
 
 LONGEST = 255
+# PostgreSQL keeps no NUL and no half of a surrogate pair; both can only come escaped.
+_ODD = re.compile(r"\\u(0000|[dD][89a-fA-F])")
 SNAPSHOT, THIN = "event", "v2.core.event"
 
 
@@ -32,12 +35,11 @@ def parse_event(text: str, *, is_live: bool | None) -> IncomingEvent:
         raise NotAnEvent(f"the body is not valid JSON: {error}") from error
     if not isinstance(event, dict):
         raise NotAnEvent("the body must be a JSON object")
-    # PostgreSQL keeps no NUL and no half of a surrogate pair; both can only come escaped.
-    return read_event(event, text if "\\u" not in text else _encode(_clean(event)), is_live=is_live)
+    return read_event(event, None if _ODD.search(text) else msgspec.Raw(text.encode()), is_live=is_live)
 
 
-def read_event(event: Event, text: str | None = None, *, is_live: bool | None) -> IncomingEvent:
-    """Read an event; `text` is its JSON where there is one.
+def read_event(event: Event, raw: msgspec.Raw | None = None, *, is_live: bool | None) -> IncomingEvent:
+    """Read an event; `raw` is its JSON where it can be kept as it came.
 
     Raises `NotAnEvent`.
     """
@@ -58,7 +60,7 @@ def read_event(event: Event, text: str | None = None, *, is_live: bool | None) -
         customer_id=_customer_of(event),
         api_version=version if isinstance(version := event.get("api_version"), str) else None,
         note=_note(event),
-        payload=text if text is not None else _encode(_clean(event)),
+        payload=raw if raw is not None else msgspec.Raw(msgspec.json.encode(_clean(event))),
         created_at=_moment(event.get("created")),
     )
 
@@ -107,7 +109,3 @@ def _clean(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {_clean(key): _clean(each) for key, each in value.items()}
     return value
-
-
-def _encode(event: Event) -> str:
-    return msgspec.json.encode(event).decode()

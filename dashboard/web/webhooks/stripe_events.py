@@ -24,8 +24,9 @@ LARGEST = 1_000_000
 
 
 def store_together(events: Sequence[IncomingEvent]) -> list[bool]:
-    """Store events in one transaction; whether each is new. Events of one moment may repeat each other."""
-    with db.engine.begin() as connection:
+    """Store events in one statement; whether each is new. Events of one moment may repeat each other."""
+    # One statement is a transaction of its own: a trip to the server instead of three.
+    with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         new = store_events(connection, events, now())
     if any(event.subject and event.id in new for event in events):
         ask_for_processing()
