@@ -16,6 +16,7 @@ from dashboard.billing import accounts, api_keys, inbound, rollups
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.cli_usage import import_usage
+from dashboard.cli_webhooks import catch_up_events, replay_events
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog, set_up_webhook
 from dashboard.jobs.metering import start_sync
 from dashboard.jobs.storage import measure_storage
@@ -30,6 +31,8 @@ billing_commands = AppGroup("billing", help="What is owed to Stripe.")
 stripe_commands = AppGroup("stripe", help="The catalogue at Stripe.")
 usage_commands = AppGroup("usage", help="The usage ledger.")
 usage_commands.add_command(import_usage)
+stripe_commands.add_command(replay_events)
+stripe_commands.add_command(catch_up_events)
 
 
 def register(app: Flask) -> None:

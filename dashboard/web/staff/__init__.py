@@ -1,4 +1,4 @@
-"""Pages of internal staff: start a meter sync and watch it. Nobody else learns that they exist."""
+"""Pages of internal staff: meter syncs, and Stripe's webhooks. Nobody else learns that they exist."""
 
 from __future__ import annotations
 
@@ -38,3 +38,6 @@ def create_sync() -> Response:
 def sync(sync_id: int) -> str:
     """One run; while it is live the page asks again by itself."""
     return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
+
+
+from dashboard.web.staff import webhooks  # noqa: E402, F401 (it adds its views)
