@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, func, select, text, update
+from sqlalchemy import Connection, func, null, select, text, update
 from sqlalchemy.orm import Session
 
 from dashboard.models import StripeEvent, StripeEventState
@@ -91,7 +91,7 @@ def prune_payloads(session: Session, before: datetime, *, limit: int = 5_000) ->
     pruned = session.execute(
         update(StripeEvent)
         .where(StripeEvent.id.in_(old.scalar_subquery()))
-        .values(payload=None, error=None)
+        .values(payload=null(), error=None)  # not the JSON null
         .returning(StripeEvent.id)
     )
     return len(pruned.all())

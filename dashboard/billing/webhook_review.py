@@ -1,4 +1,4 @@
-"""The webhook inbox as staff see it: events by state, type and tenant, one with its payload, and what deserves a look."""
+"""The webhook inbox as staff see it: events by state, type and tenant, one with its payload, and what was noted."""
 
 from __future__ import annotations
 
@@ -74,6 +74,8 @@ class EventFilter:
             raise InvalidInput("state", f"must be one of {', '.join(StripeEventState)}")
         if tenant and not (tenant.isascii() and tenant.isdigit() and int(tenant) < 2**63):
             raise InvalidInput("tenant", "must be the number of a tenant")
+        if event_type and not event_type.isprintable():
+            raise InvalidInput("type", "must be the beginning of an event type, such as invoice.")
         return cls(StripeEventState(state) if state else None, event_type or None, int(tenant) if tenant else None)
 
 
@@ -100,7 +102,7 @@ def list_events(session: Session, wanted: EventFilter, *, before: str | None = N
     if wanted.tenant_id is not None:
         customer = session.scalar(select(Tenant.stripe_customer_id).where(Tenant.id == wanted.tenant_id))
         query = query.where(StripeEvent.customer_id == (customer or ""))
-    if before:
+    if before and before.isprintable():
         last = session.execute(select(StripeEvent.received_at, StripeEvent.id).where(StripeEvent.id == before)).first()
         if last is not None:
             bound = (StripeEvent.received_at < last.received_at) | (

@@ -30,7 +30,11 @@ def store_together(events: Sequence[IncomingEvent]) -> list[bool]:
         new = store_events(connection, events, now())
     if any(event.subject and event.id in new for event in events):
         ask_for_processing()
-    return [event.id in new for event in events]
+    answers = []
+    for event in events:
+        answers.append(event.id in new)
+        new.discard(event.id)
+    return answers
 
 
 writes: Combined[IncomingEvent, bool] = Combined(store_together)
