@@ -9,6 +9,7 @@ from dashboard.billing import accounts
 from dashboard.database import db
 from tests.factories import usage_body
 from tests.platform import bearer
+from tests.sandbox_server import SandboxServer
 
 
 def run(app: Flask, *arguments: str, code: int = 0) -> str:
@@ -50,3 +51,22 @@ def test_what_is_wrong_is_told_in_one_line(app: Flask) -> None:
     assert "no API key 99" in run(app, "accounts", "revoke-key", tenant, "99", code=1)
     weak = ("--name", "Ada", "--password", "short")
     assert "password" in run(app, "accounts", "create-user", "ada@acme.example", *weak, code=1)
+
+
+def test_stripe_replay_wants_an_event_or_failed(app: Flask) -> None:
+    runner = app.test_cli_runner()
+    assert runner.invoke(args=["stripe", "replay"]).exit_code == 2
+    assert runner.invoke(args=["stripe", "replay", "evt_1", "--failed"]).exit_code == 2
+    unknown = runner.invoke(args=["stripe", "replay", "evt_1"])
+    assert (unknown.exit_code, "no Stripe event evt_1" in unknown.output) == (1, True)
+    assert "0 events" in runner.invoke(args=["stripe", "replay", "--failed"]).output
+
+
+def test_stripe_catch_up_says_how_many_had_not_arrived(app: Flask, sandbox: SandboxServer) -> None:
+    app.extensions["countinghouse"].stripe_client.v1.customers.create({"name": "Ada"})
+    runner = app.test_cli_runner()
+    assert "1 events had not arrived" in runner.invoke(args=["stripe", "catch-up"]).output
+    assert "0 events" in runner.invoke(args=["stripe", "catch-up", "--since", "2026-01-01"]).output
+    sandbox.fail("GET /v1/events", "error_500", times=9)
+    failed = runner.invoke(args=["stripe", "catch-up"])
+    assert (failed.exit_code, failed.output.startswith("Error: Stripe")) == (1, True)
