@@ -50,6 +50,7 @@ def webhook(event_id: str) -> str:
 @blueprint.post("/webhooks/<event_id>/replay")
 def replay_webhook(event_id: str) -> Response:
     """Process one event again."""
+    webhook_review.find_event(session(), event_id)
     try:
         replay_event(event_id)
     except InvalidInput as error:
