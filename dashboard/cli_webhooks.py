@@ -31,7 +31,11 @@ def replay_events(event_id: str | None, *, failed: bool) -> None:
 
 
 @click.command("catch-up")
-@click.option("--since", type=click.DateTime(), help="UTC; 30 days ago at most. By default where the last look ended.")
+@click.option(
+    "--since",
+    type=click.DateTime(),
+    help="Look back to here (UTC, 30 days at most), or to where the last look ended if that is earlier.",
+)
 @with_appcontext
 def catch_up_events(since: datetime | None) -> None:
     """Look into Stripe's event lists for what never arrived, and store it as if it had; the schedule does so too."""

@@ -17,9 +17,14 @@ OVERLAP = timedelta(hours=1)
 
 
 def start_of_look(session: Session, name: str, now: datetime, since: datetime | None = None) -> datetime:
-    """Where to begin: at `since`, else a little before where the last look ended, else as far back as there is."""
+    """A little before where the last look ended, or at `since` if that is earlier: no look leaves a gap before it.
+
+    The first look begins as far back as there is.
+    """
+    furthest = now - FURTHEST
     reached = session.scalar(select(StripeCatchUp.reached_at).where(StripeCatchUp.name == name))
-    return max(since or (reached - OVERLAP if reached else now - FURTHEST), now - FURTHEST)
+    start = reached - OVERLAP if reached else furthest
+    return max(min(start, since or start), furthest)
 
 
 def note_look(session: Session, name: str, reached: datetime, found: int) -> None:

@@ -22,7 +22,7 @@ PAGE = 100
 
 
 def catch_up(since: datetime | None = None) -> int:
-    """Read both lists from `since`, or from where the last look ended; answers how many events had not arrived.
+    """Read both lists back to where the last look ended, or to `since`; answers how many events had not arrived.
 
     Events of types that change nothing here are left. Raises `ProviderUnavailable` and `ProviderRefused`; what was
     found until then is stored, and the next look begins where this one did.

@@ -24,7 +24,7 @@ from dashboard.billing.ports import BillingProvider, ProviderUnavailable
 from dashboard.billing.webhook_queue import DueEvent
 from dashboard.database import holding_objects
 from dashboard.integrations.stripe.handlers import KINDS, POINTERS
-from dashboard.integrations.stripe.subjects import IGNORED, Context, Outcome, Subject
+from dashboard.integrations.stripe.subjects import Context, Outcome, Subject
 from dashboard.models import StripeEventState
 
 log = structlog.get_logger()
@@ -158,7 +158,7 @@ def _apply(connection: Connection, tools: Tools, group: Sequence[Work]) -> int:
     """Write a group in one transaction; should that fail, each in its own. Answers how many events are settled."""
     try:
         with Session(bind=connection) as session:
-            settled = sum(_apply_one(session, tools, work) for work in group)
+            settled = _apply_together(session, tools, group)
             session.commit()
             return settled
     except Exception:
@@ -172,18 +172,17 @@ def _apply(connection: Connection, tools: Tools, group: Sequence[Work]) -> int:
         return 0
 
 
-def _apply_one(session: Session, tools: Tools, work: Work) -> int:
+def _apply_together(session: Session, tools: Tools, group: Sequence[Work]) -> int:
     now = tools.now()
-    if work.fetched.error is not None:
-        log.warning("stripe object not fetched", subject=str(work.subject), error=work.fetched.error)
-        webhook_queue.mark_attempts_failed(session, work.events, work.fetched.error, now)
-        return 0
-    outcome = _outcome(Context(session, tools.provider, tools.pins, now), work)
-    ids = [event.id for event in work.events]
-    webhook_queue.mark_settled(session, ids, outcome.state, now, outcome.customer_id)
-    return len(ids)
-
-
-def _outcome(context: Context, work: Work) -> Outcome:
-    kind = KINDS.get(work.subject.kind)
-    return kind.apply(context, work.subject.id, work.fetched.facts) if kind else IGNORED
+    context = Context(session, tools.provider, tools.pins, now)
+    settled: dict[Outcome, list[str]] = {}
+    for work in group:
+        if work.fetched.error is not None:
+            log.warning("stripe object not fetched", subject=str(work.subject), error=work.fetched.error)
+            webhook_queue.mark_attempts_failed(session, work.events, work.fetched.error, now)
+            continue
+        outcome = KINDS[work.subject.kind].apply(context, work.subject.id, work.fetched.facts)
+        settled.setdefault(outcome, []).extend(event.id for event in work.events)
+    for outcome, ids in settled.items():
+        webhook_queue.mark_settled(session, ids, outcome.state, now, outcome.customer_id)
+    return sum(map(len, settled.values()))
