@@ -6,14 +6,17 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import stripe
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from stripe import WebhookSignature
 from werkzeug.test import TestResponse
 
 from dashboard.database import db
-from dashboard.models import StripeEvent
+from dashboard.models import CatalogPrice, StripeEvent
 from dashboard.wiring import wiring
+from tests.sandbox.shop import VISA, give_card
+from tests.sandbox_server import SandboxServer
 
 URL = "/api/billing/webhook"
 SECRET = "whsec_of_the_tests"
@@ -70,3 +73,28 @@ def events_of_sandbox() -> list[Mapping[str, Any]]:
     """Every event of the sandbox, the oldest first, as it would be delivered."""
     listed = wiring().stripe_client.v1.events.list({"limit": 100})
     return [json.loads(str(each)) for each in listed.auto_paging_iter()][::-1]
+
+
+def fetches(sandbox: SandboxServer, path: str) -> int:
+    """How often the sandbox was asked for it."""
+    return sandbox.transcript.read_text().count(f'"method": "GET", "path": "{path}"')
+
+
+def subscribe(tenant_id: int, plan: str = "starter", card: str = VISA) -> stripe.Subscription:
+    """The tenant's subscription, made at Stripe without a word to us."""
+    v1 = wiring().stripe_client.v1
+    customer = v1.customers.create({"metadata": {"tenant_id": str(tenant_id)}})
+    give_card(wiring().stripe_client, customer.id, card)
+    return v1.subscriptions.create({"customer": customer.id, "items": [{"price": price_of(plan)}]})
+
+
+def price_of(plan: str) -> str:
+    """The monthly base price of a plan on sale."""
+    wanted = select(CatalogPrice.price_id).where(CatalogPrice.plan == plan, CatalogPrice.usage_type.is_(None))
+    return db.session.scalars(wanted.where(CatalogPrice.active, CatalogPrice.interval == "monthly")).one()
+
+
+def deliver_all(client: FlaskClient) -> None:
+    """Every event of the sandbox to our address."""
+    for each in events_of_sandbox():
+        assert send(client, each) == 200

@@ -68,7 +68,8 @@ def test_every_page_is_accessible_and_fits(
     ]
     visits += [(owner, f"{tenant}/plans?interval=yearly"), (owner, "@invoice"), (owner, f"{tenant}/nothing")]
     visits += [(owner, f"{tenant}/settings/api-keys"), (owner, f"{tenant}/usage/late")]
-    visits += [(staff, "/staff/syncs"), (None, "/login"), (None, "/api/docs")]
+    visits += [(staff, page) for page in ("/staff/syncs", "/staff/webhooks", "/staff/meter-errors")]
+    visits += [(None, "/login"), (None, "/api/docs")]
     problems: list[str] = []
     for who, path in visits:
         context = browser.new_context(

@@ -17,12 +17,12 @@ from sqlalchemy import select, text
 from dashboard.database import db
 from dashboard.jobs.catch_up import catch_up
 from dashboard.jobs.webhooks import process_stripe_events
-from dashboard.models import BillingPeriod, CatalogPrice, Invoice, StripeEvent, Subscription, Tenant
+from dashboard.models import BillingPeriod, Invoice, StripeEvent, Subscription, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.platform import new_tenant, set_up_stripe
 from tests.sandbox.shop import FAILS_LATER, VISA, give_card
 from tests.sandbox_server import SandboxServer
-from tests.stripe_webhooks import events_of_sandbox, send, states
+from tests.stripe_webhooks import events_of_sandbox, price_of, send, states
 
 DAY = 86_400
 MIRROR = "invoice_lines, invoices, subscriptions, billing_periods, stripe_events, stripe_catch_ups"
@@ -81,11 +81,6 @@ class Life:
         item = self.now()["items"].data[0].id
         wanted = {"items": [{"id": item, "price": price}], "proration_behavior": prorations}
         self.v1.subscriptions.update(self.subscription, wanted)  # type: ignore[arg-type]
-
-
-def price_of(plan: str) -> str:
-    wanted = select(CatalogPrice.price_id).where(CatalogPrice.plan == plan, CatalogPrice.usage_type.is_(None))
-    return db.session.scalars(wanted.where(CatalogPrice.active, CatalogPrice.interval == "monthly")).one()
 
 
 def at(seconds: int | None) -> datetime | None:
