@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from dashboard.billing.ports_events import EventProvider
 from dashboard.billing.ports_invoices import InvoiceProvider
 from dashboard.billing.ports_subscriptions import SubscriptionProvider
 
@@ -93,7 +94,7 @@ class MeterSender(Protocol):
         """
 
 
-class BillingProvider(MeterSender, InvoiceProvider, SubscriptionProvider, Protocol):
+class BillingProvider(MeterSender, EventProvider, InvoiceProvider, SubscriptionProvider, Protocol):
     """Customers, checkout and the objects we mirror."""
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None: ...

@@ -17,6 +17,7 @@ from dashboard.billing.ports import (
 )
 from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, if_there
+from dashboard.integrations.stripe.event_gateway import EventGateway
 from dashboard.integrations.stripe.invoice_gateway import InvoiceGateway
 from dashboard.integrations.stripe.payment_gateway import PaymentGateway
 from dashboard.integrations.stripe.subscription_gateway import SubscriptionGateway
@@ -27,10 +28,11 @@ from dashboard.integrations.stripe.translate import (
 )
 
 
-class StripeGateway(InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
+class StripeGateway(EventGateway, InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
     """The billing provider of `billing.ports`, by the official SDK."""
 
     def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
+        EventGateway.__init__(self, client)
         InvoiceGateway.__init__(self, client)
         StripeAccess.__init__(self, client, automatic_tax=automatic_tax)
 
