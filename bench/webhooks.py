@@ -30,8 +30,8 @@ from dashboard.integrations.stripe.events import read_event
 from dashboard.jobs.webhooks import process_stripe_events
 from dashboard.models import Invoice, Subscription
 from dashboard.wiring import now, unit_of_work, wiring
-from embedded.web_server import answers
 from embedded.ports import free_port
+from embedded.web_server import answers
 
 PATH = "/api/billing/webhook"
 SENDERS, ROUNDS, ACKNOWLEDGED = 8, 3, 6_000

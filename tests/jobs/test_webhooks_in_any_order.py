@@ -25,7 +25,9 @@ from tests.sandbox_server import SandboxServer
 from tests.stripe_webhooks import events_of_sandbox, price_of, send, states
 
 DAY = 86_400
-MIRROR = "invoice_lines, invoices, subscriptions, billing_periods, stripe_events, stripe_catch_ups"
+MIRROR = (
+    "invoices, subscriptions, subscription_outlooks, billing_periods, billing_states, stripe_events, stripe_catch_ups"
+)
 
 
 class Life:
@@ -151,7 +153,7 @@ def in_our_tables(tenant_id: int, like: tuple[dict[str, Any], dict[str, dict[str
 
 def forget_everything(tenant_id: int) -> None:
     with unit_of_work() as session:
-        session.execute(text(f"TRUNCATE {MIRROR}"))
+        session.execute(text(f"TRUNCATE {MIRROR} CASCADE"))
         session.get_one(Tenant, tenant_id).stripe_customer_id = None
 
 
