@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import history, usage
+from bench import history, usage, webhooks
 from bench.copy import copy_rate
 from bench.figures import Figure
 from bench.services import FOLDER, Services, services
@@ -27,6 +27,8 @@ MEASURES: dict[str, Measure] = {
     "usage.single": usage.measure_single,
     "usage.batch_100": usage.measure_batch_100,
     "usage.batch_1000": usage.measure_batch_1000,
+    "webhook.ack": webhooks.measure_ack,
+    "webhook.drain": webhooks.measure_drain,
     "usage.growth_10m": lambda found: history.measure_growth(found, 10 * MILLION),
     "usage.summary_10m": lambda found: history.measure_summary(found, 10 * MILLION),
 }

@@ -23,11 +23,12 @@ class Load:
         return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
-def post(base: str, path: str, key: str, body: bytes, content_type: str = "application/json") -> bytes:
+def post(base: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
     """A POST as it goes over the wire."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
-        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(base).netloc}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(base).netloc}\r\n{lines}"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 

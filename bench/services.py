@@ -24,6 +24,7 @@ from embedded.stack import ROOT, Stack
 from embedded.web_server import start_web
 
 WORKERS = 2
+WEBHOOK_SECRET = "whsec_bench"  # noqa: S105 (of a server that lives for minutes on loopback)
 THREADS = 8
 # What an operator gives a server of this size (docs/operating.md). Durability stays as it is: fsync and
 # synchronous_commit on.
@@ -44,6 +45,7 @@ class Services:
     base: str
     database_url: str
     tenants: list[tuple[int, str]]
+    stack: Stack
 
     def processes(self) -> list[psutil.Process]:
         """Every process that works for a request: the web server's and PostgreSQL's."""
@@ -89,6 +91,7 @@ def services(folder: Path, *, tenants: int = 20) -> Iterator[Services]:
                 "DATABASE_URL": url,
                 "REDIS_URL": stack.redis_url,
                 "STRIPE_SECRET_KEY": "sk_test_bench",
+                "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
                 "STRIPE_API_BASE": "http://127.0.0.1:9",  # nothing here calls Stripe
                 "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
                 "TWILIO_AUTH_TOKEN": secrets.token_hex(16),
@@ -100,7 +103,7 @@ def services(folder: Path, *, tenants: int = 20) -> Iterator[Services]:
             upgrade()
             made = [_tenant(n) for n in range(tenants)]
         start_web(stack, port, workers=WORKERS, threads=THREADS)
-        yield Services(app, base, url, made)
+        yield Services(app, base, url, made, stack)
 
 
 def _tenant(number: int) -> tuple[int, str]:

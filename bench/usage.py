@@ -58,7 +58,7 @@ def batches(
         events = [traffic.event(key=make_key() if make_key else None) for _ in range(size)]
         body: Any = events[0] if size == 1 else {"events": events}
         key = services.tenants[n % len(services.tenants)][1]
-        prepared.append(post(services.base, PATH, key, msgspec.json.encode(body)))
+        prepared.append(post(services.base, PATH, {"Authorization": f"Bearer {key}"}, msgspec.json.encode(body)))
     return prepared
 
 

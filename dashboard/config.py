@@ -82,6 +82,7 @@ class Settings(BaseSettings):
 
     stripe_secret_key: SecretStr = Field(min_length=8)
     stripe_webhook_secret: SecretStr | None = None
+    stripe_event_retention_days: int = Field(default=90, ge=1, le=3_650)
     stripe_api_base: Annotated[str | None, AfterValidator(_http_url)] = None
     # Stripe works taxes out only with a tax registration there and a `tax_behavior` on every price.
     stripe_automatic_tax: bool = False
@@ -154,6 +155,12 @@ class Settings(BaseSettings):
         """The endpoint's secrets: several, separated by commas, while one is rolled. Empty where none is set."""
         given = self.stripe_webhook_secret.get_secret_value() if self.stripe_webhook_secret else ""
         return [secret for each in given.split(",") if (secret := each.strip())]
+
+    @property
+    def is_stripe_live(self) -> bool | None:
+        """Whether the Stripe key moves real money; None where its form does not tell."""
+        words = self.stripe_secret_key.get_secret_value().split("_")
+        return {"live": True, "test": False}.get(words[1]) if len(words) > 2 else None
 
     @property
     def signing_key(self) -> bytes:

@@ -6,13 +6,14 @@ Session rule: the domain adds and reads, the entry point commits. Nothing else c
 from __future__ import annotations
 
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, event, text
+from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -76,6 +77,32 @@ def share_objects(session: Session, names: Sequence[tuple[object, ...]]) -> None
 def try_lock_object(session: Session, *names: object) -> bool:
     """Take the lock of this name until the transaction ends, or say at once that another holds it."""
     return bool(session.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _key_of(names)}))
+
+
+@contextmanager
+def holding_objects(connection: Connection, names: Sequence[tuple[object, ...]]) -> Iterator[set[tuple[object, ...]]]:
+    """Hold the locks of those of these names that nobody else holds, over several transactions; answers which.
+
+    They are the locks of `lock_object`, but belong to the connection: they end with the block, or with the connection.
+    """
+    keys = {_key_of(each): each for each in names}
+    try:
+        rows = connection.execute(
+            text("SELECT key FROM unnest(CAST(:keys AS bigint[])) AS key WHERE pg_try_advisory_lock(key)"),
+            {"keys": list(keys)},
+        )
+        held = {keys[row.key] for row in rows}
+        connection.commit()
+        yield held
+    finally:
+        try:
+            connection.rollback()
+            connection.execute(text("SELECT pg_advisory_unlock_all()"))
+            connection.commit()
+        except BaseException:
+            # Back in the pool it would hold them for ever.
+            connection.invalidate()
+            raise
 
 
 def _key_of(names: tuple[object, ...]) -> int:

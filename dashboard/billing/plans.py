@@ -143,3 +143,11 @@ def store_price(session: Session, price: CatalogPrice) -> None:
     session.flush()
     session.merge(price)
     session.flush()
+
+
+def stop_selling(session: Session, price_id: str) -> None:
+    """Sell this price no more; it stays known, so that subscriptions that have it keep their plan."""
+    price = session.get(CatalogPrice, price_id)
+    if price is not None:
+        price.active = False
+        session.flush()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from dashboard.billing.ports_events import EventProvider
 from dashboard.billing.ports_invoices import InvoiceProvider
 from dashboard.billing.ports_subscriptions import SubscriptionProvider
 
@@ -70,17 +71,6 @@ class SubscriptionFacts:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class CheckoutFacts:
-    """A hosted checkout: where to send the browser, and what came of it."""
-
-    id: str
-    url: str | None
-    status: str
-    customer_id: str | None
-    subscription_id: str | None
-
-
 class MeterSender(Protocol):
     """Sends meter events."""
 
@@ -93,15 +83,13 @@ class MeterSender(Protocol):
         """
 
 
-class BillingProvider(MeterSender, InvoiceProvider, SubscriptionProvider, Protocol):
+class BillingProvider(MeterSender, EventProvider, InvoiceProvider, SubscriptionProvider, Protocol):
     """Customers, checkout and the objects we mirror."""
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None: ...
-    def fetch_subscription(self, subscription_id: str) -> SubscriptionFacts | None: ...
     def fetch_entitlements(self, customer_id: str) -> tuple[str, ...] | None:
         """The lookup keys of the features the customer is entitled to now, or None for an unknown customer."""
 
-    def fetch_checkout(self, session_id: str) -> CheckoutFacts | None: ...
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str: ...
 
 

@@ -279,9 +279,3 @@ class InvoiceProvider(Protocol):
         Its credit notes are asked for when its amounts tell of any. A voided one leaves no trace in them, so whoever
         knows of one says so by `has_credit_notes`.
         """
-
-    def find_invoice_of_credit_note(self, credit_note_id: str) -> str | None:
-        """The id of the invoice that a credit note credits."""
-
-    def find_invoice_of_payment(self, payment_intent_id: str) -> str | None:
-        """The id of the invoice that a payment intent pays; None for a payment of no invoice."""

@@ -1,119 +1,97 @@
-"""The webhook inbox: each event is stored once, processed once, retried with backoff, then left for staff."""
+"""The webhook inbox: what Stripe tells us is stored once, at once, before anybody thinks about it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
 
-from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert
+import msgspec
+from sqlalchemy import Connection, func, null, select, text, update
 from sqlalchemy.orm import Session
 
 from dashboard.models import StripeEvent, StripeEventState
 
-MAX_ATTEMPTS = 8
+# One JSON document instead of a row of parameters each: the statement is the same for one event and for a hundred, and
+# payloads go to the server as they came. In the order of ids, so that two that store the same events do not deadlock.
+_STORE = text(
+    """
+    INSERT INTO stripe_events (id, type, object_id, subject, customer_id, api_version, source, note, payload,
+                               created_at, received_at, next_attempt_at, state, processed_at)
+    SELECT e.id, e.type, e.object_id, e.subject, e.customer_id, e.api_version, :source, e.note, e.payload,
+           e.created_at, CAST(:now AS timestamptz), CAST(:now AS timestamptz),
+           CASE WHEN e.subject IS NULL THEN 'ignored' ELSE 'pending' END,
+           CASE WHEN e.subject IS NULL THEN CAST(:now AS timestamptz) END
+      FROM jsonb_to_recordset(CAST(:events AS jsonb))
+           AS e (id text, type text, object_id text, subject text, customer_id text, api_version text, note text,
+                 payload jsonb, created_at timestamptz)
+     ORDER BY e.id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING id
+    """
+)
 
 
-def store_stripe_event(session: Session, event: Mapping[str, Any], now: datetime) -> bool:
-    """Store a verified event. False when it was there already: Stripe delivers at least once."""
-    data = event.get("data") or {}
-    subject = data.get("object") if isinstance(data, Mapping) else None
-    object_id = _object_id(subject) if isinstance(subject, Mapping) else None
-    statement = (
-        insert(StripeEvent)
-        .values(
-            id=event["id"],
-            type=event["type"],
-            object_id=object_id,
-            api_version=event.get("api_version"),
-            payload=dict(event),
-            created_at=_moment(event.get("created"), now),
-            received_at=now,
-            next_attempt_at=now,
-        )
-        .on_conflict_do_nothing(index_elements=["id"])
-        .returning(StripeEvent.id)
-    )
-    return session.scalar(statement) is not None
+@dataclass(frozen=True, slots=True)
+class IncomingEvent:
+    """A verified event, read but not judged. `payload` is its JSON; without a `subject` it changes nothing."""
+
+    id: str
+    type: str
+    object_id: str | None
+    subject: str | None
+    customer_id: str | None
+    api_version: str | None
+    note: str | None
+    payload: msgspec.Raw
+    created_at: datetime
 
 
-def _object_id(subject: Mapping[str, Any]) -> str | None:
-    """The id of what an event is about. A summary of entitlements has none: it is about those of its customer."""
-    if subject.get("object") == "entitlements.active_entitlement_summary":
-        return f"entitlements:{subject.get('customer')}"
-    return subject.get("id")
+def store_events(
+    connection: Connection, events: Sequence[IncomingEvent], now: datetime, *, source: str = "delivery"
+) -> set[str]:
+    """Store events and answer the ids of the new ones: Stripe delivers at least once.
 
-
-def _moment(created: object, now: datetime) -> datetime:
-    """Snapshot events carry Unix seconds, thin events an ISO 8601 text."""
-    if isinstance(created, (int, float)):
-        return datetime.fromtimestamp(created, UTC)
-    return datetime.fromisoformat(created) if isinstance(created, str) else now
-
-
-def list_due_events(session: Session, now: datetime, *, limit: int = 500) -> list[str]:
-    """Ids of the events whose time has come: what a sweeper enqueues after a crash."""
-    return list(
-        session.scalars(
-            select(StripeEvent.id)
-            .where(StripeEvent.state == StripeEventState.PENDING, StripeEvent.next_attempt_at <= now)
-            .order_by(StripeEvent.next_attempt_at)
-            .limit(limit)
-        )
-    )
-
-
-def list_waiting_together(session: Session, event: StripeEvent) -> list[str]:
-    """This event and every other pending one about the same object: one fetch settles them all."""
-    if event.object_id is None:
-        return [event.id]
-    same = session.scalars(
-        select(StripeEvent.id).where(
-            StripeEvent.object_id == event.object_id, StripeEvent.state == StripeEventState.PENDING
-        )
-    )
-    return sorted({event.id, *same})
-
-
-def mark_settled(session: Session, ids: list[str], state: StripeEventState, now: datetime) -> None:
-    """Note that these events are done."""
-    session.execute(
-        update(StripeEvent)
-        .where(StripeEvent.id.in_(ids), StripeEvent.state != StripeEventState.PROCESSED)
-        .values(state=state, processed_at=now, error=None, attempts=StripeEvent.attempts + 1)
-    )
-
-
-def mark_attempt_failed(session: Session, event_id: str, error: str, now: datetime) -> datetime | None:
-    """Note a failed attempt; answers when to try again, or None when it now waits for staff."""
-    event = session.get(StripeEvent, event_id, with_for_update=True, populate_existing=True)
-    if event is None or event.state != StripeEventState.PENDING:
-        return None
-    event.attempts += 1
-    event.error = error
-    if event.attempts >= MAX_ATTEMPTS:
-        event.state = StripeEventState.FAILED
-        return None
-    event.next_attempt_at = now + timedelta(seconds=min(5 * 4 ** (event.attempts - 1), 3_600))
-    return event.next_attempt_at
+    What changes nothing here is stored as ignored. Events that come together may repeat each other.
+    """
+    document = msgspec.json.encode(events).decode()
+    rows = connection.execute(_STORE, {"source": source, "now": now, "events": document})
+    return {row.id for row in rows}
 
 
 @dataclass(frozen=True, slots=True)
 class InboxCounts:
-    """How many events wait for the worker, and how many for staff."""
+    """How many events wait for the worker, how many for a customer we do not know, and how many for staff."""
 
     pending: int
+    waiting: int
     failed: int
 
 
 def count_inbox(session: Session) -> InboxCounts:
     """What is not done yet."""
+    states = (StripeEventState.PENDING, StripeEventState.WAITING, StripeEventState.FAILED)
     rows = session.execute(
-        select(StripeEvent.state, func.count().label("waiting"))
-        .where(StripeEvent.state.in_([StripeEventState.PENDING, StripeEventState.FAILED]))
+        select(StripeEvent.state, func.count().label("events"))
+        .where(StripeEvent.state.in_(states))
         .group_by(StripeEvent.state)
     )
-    counts = {row.state: row.waiting for row in rows}
-    return InboxCounts(counts.get(StripeEventState.PENDING, 0), counts.get(StripeEventState.FAILED, 0))
+    counts = {row.state: row.events for row in rows}
+    return InboxCounts(*(counts.get(state, 0) for state in states))
+
+
+def prune_payloads(session: Session, before: datetime, *, limit: int = 5_000) -> int:
+    """Empty payload and traceback of events received before; answers how many. The rows stay, to know a late repeat."""
+    old = (
+        select(StripeEvent.id)
+        .where(StripeEvent.payload.is_not(None), StripeEvent.received_at < before)
+        .order_by(StripeEvent.received_at)
+        .limit(limit)
+    )
+    pruned = session.execute(
+        update(StripeEvent)
+        .where(StripeEvent.id.in_(old.scalar_subquery()))
+        .values(payload=null(), error=None)  # not the JSON null
+        .returning(StripeEvent.id)
+    )
+    return len(pruned.all())

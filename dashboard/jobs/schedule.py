@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from rq.cron import CronScheduler
 
-from dashboard.billing import sync_runs, webhook_inbox
+from dashboard.billing import sync_runs
 from dashboard.jobs.api_requests import record_spooled_requests
 from dashboard.jobs.billing_states import fetch_partial_invoices, follow_restricted_states, follow_stale_states
+from dashboard.jobs.catch_up import catch_up_quietly
 from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
 from dashboard.jobs.prices import settle_prices
 from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
 from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
 from dashboard.jobs.telephony import settle_telephony
-from dashboard.jobs.webhooks import process_stripe_event
-from dashboard.wiring import unit_of_work, wiring
+from dashboard.jobs.webhooks import process_if_due, prune_stripe_events
+from dashboard.wiring import unit_of_work
 
 
 def register(scheduler: CronScheduler) -> None:
     """Every entry of the schedule, on one screen."""
     scheduler.register(sweep, WEBHOOKS, interval=15, result_ttl=0)
+    # At its start too: webhooks that came while nothing ran here are lost otherwise after Stripe's three days.
+    scheduler.register(catch_up_quietly, WEBHOOKS, interval=900, job_timeout=HOUR, result_ttl=0)
+    scheduler.register(prune_stripe_events, WEBHOOKS, cron="40 3 * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(settle_telephony, WEBHOOKS, interval=600, job_timeout=600, result_ttl=0)
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
@@ -34,10 +38,8 @@ def register(scheduler: CronScheduler) -> None:
 def sweep() -> None:
     """Enqueue what a crash left between commit and queue, and what is to be tried again."""
     with unit_of_work() as session:
-        event_ids = webhook_inbox.list_due_events(session, wiring().clock.now())
         run_ids = sync_runs.list_queued_runs(session)
-    for event_id in event_ids:
-        enqueue(WEBHOOKS, process_stripe_event, event_id)
+    process_if_due()
     for run_id in run_ids:
         enqueue(METERING, sync_meters, run_id, timeout=HOUR)
     follow_stale_states()

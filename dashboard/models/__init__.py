@@ -20,7 +20,7 @@ from dashboard.models.outgoing_webhook import (
 from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
-from dashboard.models.stripe_event import StripeEvent, StripeEventState
+from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage
 from dashboard.models.usage import UsageEvent, UsageRollup
@@ -46,6 +46,7 @@ __all__ = [
     "InvoiceLine",
     "InvoicePayment",
     "Membership",
+    "MeterErrorReport",
     "MeterEvent",
     "MeterEventState",
     "OutgoingState",
@@ -55,6 +56,7 @@ __all__ = [
     "Refund",
     "Role",
     "StorageReading",
+    "StripeCatchUp",
     "StripeEvent",
     "StripeEventState",
     "Subscription",

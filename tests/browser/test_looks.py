@@ -70,8 +70,8 @@ def test_every_page_is_accessible_and_fits(
     visits += [(owner, f"{tenant}/settings/api-keys"), (owner, f"{tenant}/usage/late")]
     visits += [(owner, f"{tenant}/{page}") for page in ("subscription", "subscription/cancel", "subscription/pause")]
     visits += [(owner, f"{tenant}/payment-methods"), (owner, f"{tenant}/plans/change?plan=professional")]
-    visits += [(staff, "/staff/subscriptions")]
-    visits += [(staff, "/staff/syncs"), (None, "/login"), (None, "/api/docs")]
+    visits += [(staff, f"/staff/{page}") for page in ("syncs", "subscriptions", "webhooks", "meter-errors")]
+    visits += [(None, "/login"), (None, "/api/docs")]
     problems: list[str] = []
     for who, path in visits:
         context = browser.new_context(

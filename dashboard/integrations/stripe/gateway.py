@@ -10,37 +10,31 @@ import stripe
 from stripe import StripeClient
 
 from dashboard.billing.ports import (
-    CheckoutFacts,
     CustomerFacts,
     ProviderRefused,
-    SubscriptionFacts,
 )
 from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, if_there
+from dashboard.integrations.stripe.event_gateway import EventGateway
 from dashboard.integrations.stripe.invoice_gateway import InvoiceGateway
 from dashboard.integrations.stripe.payment_gateway import PaymentGateway
 from dashboard.integrations.stripe.subscription_gateway import SubscriptionGateway
 from dashboard.integrations.stripe.translate import (
-    checkout_facts,
     customer_facts,
-    subscription_facts,
 )
 
 
-class StripeGateway(InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
+class StripeGateway(EventGateway, InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
     """The billing provider of `billing.ports`, by the official SDK."""
 
     def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
+        EventGateway.__init__(self, client)
         InvoiceGateway.__init__(self, client)
         StripeAccess.__init__(self, client, automatic_tax=automatic_tax)
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
         """The customer as it is now, or None."""
         return if_there(lambda: customer_facts(self._v1.customers.retrieve(customer_id)))
-
-    def fetch_subscription(self, subscription_id: str) -> SubscriptionFacts | None:
-        """The subscription as it is now, or None."""
-        return if_there(lambda: subscription_facts(self._v1.subscriptions.retrieve(subscription_id)))
 
     def fetch_entitlements(self, customer_id: str) -> tuple[str, ...] | None:
         """The lookup keys of the features the customer is entitled to now, or None for an unknown customer."""
@@ -49,10 +43,6 @@ class StripeGateway(InvoiceGateway, CheckoutGateway, SubscriptionGateway, Paymen
     def _lookup_keys(self, customer_id: str) -> tuple[str, ...]:
         listed = self._v1.entitlements.active_entitlements.list({"customer": customer_id, "limit": 100})
         return tuple(sorted(each.lookup_key for each in listed.auto_paging_iter()))
-
-    def fetch_checkout(self, session_id: str) -> CheckoutFacts | None:
-        """The checkout as it is now, or None."""
-        return if_there(lambda: checkout_facts(self._v1.checkout.sessions.retrieve(session_id)))
 
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str:
         """A customer that names our tenant in its metadata. Answers its id."""

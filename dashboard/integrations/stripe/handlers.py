@@ -1,121 +1,103 @@
-"""Which Stripe event changes what here. A handler fetches the object by id and overwrites our copy.
+"""Which Stripe event changes what here: the whole table, with the reason for each row.
 
-So order and repeats cannot matter, and one fetch settles every event about that object that waits.
+No row applies what an event says. It names the object to fetch, which then overwrites our copy: so order, repeats and
+losses cannot matter, and one fetch settles every event about that object that waits (docs/decisions/0003, 0028).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 
-from sqlalchemy.orm import Session
-
-from dashboard.billing import checkouts, customers, subscription_outlooks, webhook_inbox
-from dashboard.billing.plans import PricePins
-from dashboard.billing.ports import BillingProvider
-from dashboard.database import lock_object
-from dashboard.integrations.stripe.invoice_handlers import (
-    sync_credited_invoice,
-    sync_entitlements,
-    sync_invoice,
-    sync_paid_invoice,
-    sync_refunded_invoice,
-)
-from dashboard.models import StripeEvent, StripeEventState
+from dashboard.integrations.stripe.families.catalogue import PRICE
+from dashboard.integrations.stripe.families.customers import CUSTOMER, customer_before
+from dashboard.integrations.stripe.families.entitlements import ENTITLEMENTS
+from dashboard.integrations.stripe.families.invoices import CHARGE, INVOICE, PAYMENT
+from dashboard.integrations.stripe.families.meter_errors import METER_ERRORS, report
+from dashboard.integrations.stripe.families.subscriptions import CHECKOUT, SUBSCRIPTION
+from dashboard.integrations.stripe.subjects import Event, Find, Kind, Pointer, Subject, at, first, itself, nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
-    """What every handler works with."""
+class Row:
+    """Events of one type, or of all types that begin with it where it ends in a dot; what is fetched, and why."""
 
-    session: Session
-    provider: BillingProvider
-    pins: PricePins
-    now: datetime
-
-
-Handler = Callable[[Context, StripeEvent], bool]
+    events: str
+    find: Find
+    why: str
 
 
-def sync_customer(context: Context, event: StripeEvent) -> bool:
-    """The tie to the tenant, or its end."""
-    facts = context.provider.fetch_customer(event.object_id or "")
-    if facts is not None:
-        customers.sync_customer(context.session, facts)
-    return facts is not None
-
-
-def sync_subscription(context: Context, event: StripeEvent) -> bool:
-    """Status, plan and periods."""
-    return _sync_subscription(context, event.object_id or "")
-
-
-def sync_checkout(context: Context, event: StripeEvent) -> bool:
-    """A finished checkout made a subscription, or kept the card for one that we make."""
-    found = context.provider.read_checkout(event.object_id or "")
-    return found is not None and checkouts.apply_checkout(
-        context.session, context.provider, context.pins, found, context.now
-    )
-
-
-def sync_schedule(context: Context, event: StripeEvent) -> bool:
-    """What a schedule is to bring belongs to its subscription."""
-    subscription_id = context.provider.subscription_of_schedule(event.object_id or "")
-    if subscription_id is None:
-        return False
-    lock_object(context.session, "stripe", subscription_id)
-    return _sync_subscription(context, subscription_id)
-
-
-def _sync_subscription(context: Context, subscription_id: str) -> bool:
-    whole = subscription_outlooks.read_whole(context.provider, subscription_id)
-    if whole is None:
-        return False
-    return subscription_outlooks.apply_whole(context.session, context.pins, whole, context.now)
-
-
-# The first prefix that fits decides; what fits none is kept and marked ignored.
-# invoice.upcoming has no id to fetch and changes nothing here.
-HANDLERS: tuple[tuple[str, Handler | None], ...] = (
-    ("customer.subscription.", sync_subscription),
-    ("subscription_schedule.", sync_schedule),
-    ("customer.created", sync_customer),
-    ("customer.updated", sync_customer),
-    ("customer.deleted", sync_customer),
-    ("invoice.upcoming", None),
-    ("invoice.", sync_invoice),
-    ("checkout.session.", sync_checkout),
-    ("invoice_payment.", sync_paid_invoice),
-    ("credit_note.", sync_credited_invoice),
-    ("refund.", sync_refunded_invoice),
-    ("charge.refund", sync_refunded_invoice),
-    ("charge.dispute.", sync_refunded_invoice),
-    ("entitlements.active_entitlement_summary.updated", sync_entitlements),
+TABLE: tuple[Row, ...] = (
+    Row("customer.created", itself(CUSTOMER), "ties the customer to the tenant that it names"),
+    Row("customer.updated", itself(CUSTOMER), "its tenant may have been named or changed by hand"),
+    Row("customer.deleted", itself(CUSTOMER), "the tenant is let go and can buy anew"),
+    Row(
+        "customer.discount.",
+        first(at(SUBSCRIPTION, "subscription"), at(CUSTOMER, "customer")),
+        "has no id of its own to fetch; it hangs on its subscription, else on its customer",
+    ),
+    Row("customer.tax_id.", at(CUSTOMER, "customer"), "a part of its customer"),
+    Row("customer.subscription.", itself(SUBSCRIPTION), "plan, status, periods and end of what a tenant pays for"),
+    Row("invoice.upcoming", nothing, "has no id: there is no invoice yet, and nothing to keep"),
+    Row("invoice.", itself(INVOICE), "amounts, status and lines; a deleted draft goes"),
+    Row("invoice_payment.paid", at(INVOICE, "invoice"), "a payment changes what its invoice still asks for"),
+    Row(
+        "payment_method.",
+        first(at(CUSTOMER, "customer"), customer_before),
+        "its customer pays with it; once detached, only what it was before names the customer",
+    ),
+    Row("checkout.session.", itself(CHECKOUT), "made a subscription, or kept the card for one that is made now"),
+    Row("price.", itself(PRICE), "a price archived or deleted at Stripe is not sold here any more"),
+    Row("product.", nothing, "what a plan is called stands in our own catalogue; `flask stripe setup` compares"),
+    Row("billing.meter.", nothing, "the set-up knows our meters; one that is gone shows in a meter error report"),
+    Row("billing.alert.triggered", at(CUSTOMER, "customer"), "our own budgets decide; the tie is kept fresh"),
+    Row("billing.credit_grant.", at(CUSTOMER, "customer"), "granted to a customer; what it pays is on the invoices"),
+    Row("credit_note.", at(INVOICE, "invoice"), "takes from its invoice"),
+    Row(
+        "charge.refunded",
+        first(at(PAYMENT, "payment_intent"), itself(CHARGE)),
+        "the refunded payment leads to its invoice",
+    ),
+    Row(
+        "refund.",
+        first(at(PAYMENT, "payment_intent"), at(CHARGE, "charge")),
+        "the refunded payment leads to its invoice; covers refunds that fail later too",
+    ),
+    Row(
+        "charge.dispute.",
+        first(at(PAYMENT, "payment_intent"), at(CHARGE, "charge")),
+        "the disputed payment leads to its invoice",
+    ),
+    Row(
+        "entitlements.active_entitlement_summary.updated",
+        at(ENTITLEMENTS, "customer"),
+        "a summary cannot be fetched by an id; its customer's entitlements can be listed",
+    ),
+    Row(
+        "subscription_schedule.",
+        first(at(SUBSCRIPTION, "subscription", "released_subscription"), at(CUSTOMER, "customer")),
+        "plans what its subscription will be; one that is released or not begun names it elsewhere or not at all",
+    ),
+    Row("v1.billing.meter.error_report_triggered", report, "usage that Stripe took and could not bill"),
+    Row("v1.billing.meter.no_meter_found", report, "usage sent to a meter that is not there"),
 )
 
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (CUSTOMER, PRICE, METER_ERRORS, SUBSCRIPTION, CHECKOUT, INVOICE, ENTITLEMENTS)
+}
+POINTERS: dict[str, Pointer] = {pointer.name: pointer for pointer in (PAYMENT, CHARGE)}
+_EXACT = {row.events: row for row in TABLE if not row.events.endswith(".")}
+_BEGINNINGS = tuple(row for row in TABLE if row.events.endswith("."))
 
-def handler_of(event_type: str) -> Handler | None:
-    """The handler of an event type, or None when it changes nothing here."""
-    return next((handler for prefix, handler in HANDLERS if event_type.startswith(prefix)), None)
+
+def row_of(event_type: str) -> Row | None:
+    """The row of an event type; a type of its own comes before a beginning. None: it changes nothing here."""
+    exact = _EXACT.get(event_type)
+    if exact is not None:
+        return exact
+    return next((row for row in _BEGINNINGS if event_type.startswith(row.events)), None)
 
 
-def process_stripe_event(context: Context, event: StripeEvent) -> StripeEventState:
-    """Bring our mirror up to date for one stored event and settle all that wait about the same object.
-
-    The object's lock is held from before the fetch to the commit: else an older fetch could overwrite a newer.
-    Raises `ProviderUnavailable` and whatever else went wrong; the caller rolls back and notes the attempt.
-    """
-    session = context.session
-    handler = handler_of(event.type)
-    if handler is None or event.object_id is None:
-        webhook_inbox.mark_settled(session, [event.id], StripeEventState.IGNORED, context.now)
-        return StripeEventState.IGNORED
-    lock_object(session, "stripe", event.object_id)
-    session.refresh(event)
-    if event.state in {StripeEventState.PROCESSED, StripeEventState.IGNORED}:
-        return StripeEventState(event.state)
-    waiting = webhook_inbox.list_waiting_together(session, event)
-    state = StripeEventState.PROCESSED if handler(context, event) else StripeEventState.IGNORED
-    webhook_inbox.mark_settled(session, waiting, state, context.now)
-    return state
+def subject_of(event: Event) -> Subject | None:
+    """The object to fetch for an event, or None when it changes nothing here."""
+    row = row_of(str(event["type"]))
+    return row.find(event) if row else None

@@ -8,7 +8,7 @@ import stripe
 from stripe import StripeClient
 
 from dashboard.billing.ports_invoices import AttemptFacts, InvoiceFacts, PaymentFacts, RefundFacts
-from dashboard.integrations.stripe.client import domain_errors, if_there
+from dashboard.integrations.stripe.client import if_there
 from dashboard.integrations.stripe.invoice_translate import Settlement, invoice_facts
 from dashboard.integrations.stripe.settlement_translate import (
     attempt_facts,
@@ -17,7 +17,6 @@ from dashboard.integrations.stripe.settlement_translate import (
     payment_facts,
     refund_facts,
 )
-from dashboard.integrations.stripe.translate import id_of
 
 # Stripe expands four levels at most.
 EXPAND = [
@@ -39,18 +38,6 @@ class InvoiceGateway:
     def fetch_invoice(self, invoice_id: str, *, has_credit_notes: bool = False) -> InvoiceFacts | None:
         """The invoice as it is now, whole, or None (a deleted draft)."""
         return if_there(lambda: self._whole_invoice(invoice_id, has_credit_notes=has_credit_notes))
-
-    def find_invoice_of_credit_note(self, credit_note_id: str) -> str | None:
-        """The id of the invoice that a credit note credits."""
-        return if_there(lambda: id_of(self._v1.credit_notes.retrieve(credit_note_id).invoice))
-
-    def find_invoice_of_payment(self, payment_intent_id: str) -> str | None:
-        """The id of the invoice that a payment intent pays; None for a payment of no invoice."""
-        with domain_errors():
-            found = self._v1.invoice_payments.list(
-                {"payment": {"type": "payment_intent", "payment_intent": payment_intent_id}, "limit": 1}
-            ).data
-        return id_of(found[0].invoice) if found else None
 
     def _whole_invoice(self, invoice_id: str, *, has_credit_notes: bool) -> InvoiceFacts:
         invoice = self._v1.invoices.retrieve(invoice_id, {"expand": EXPAND})

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 import stripe
 
 from dashboard.billing.ports import (
-    CheckoutFacts,
     CustomerFacts,
     ItemFacts,
     SubscriptionFacts,
@@ -70,14 +69,3 @@ def _period_end_cancel(subscription: stripe.Subscription) -> datetime | None:
     if not subscription.cancel_at_period_end:
         return None
     return moment(min(item.current_period_end for item in subscription["items"].data))
-
-
-def checkout_facts(session: stripe.checkout.Session) -> CheckoutFacts:
-    """A hosted checkout."""
-    return CheckoutFacts(
-        id=session.id,
-        url=session.url,
-        status=session.status or "open",
-        customer_id=id_of(session.customer),
-        subscription_id=id_of(session.subscription),
-    )

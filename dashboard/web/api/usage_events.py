@@ -15,17 +15,18 @@ from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.web.api import cloudevents, descriptions
 from dashboard.web.api.bodies import decoded_body
-from dashboard.web.api.combined_writes import CombinedWrites
+from dashboard.web.api.combined_writes import TenantsEvent, record_together
 from dashboard.web.api.inputs import MAX_EVENTS, RecordQuery
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.queries import read_query
 from dashboard.web.api.usage_batches import answer_batch, refuse_batch
 from dashboard.web.api.views import view_event
+from dashboard.web.combining import Combined
 from dashboard.wiring import now, session
 
 blueprint = Blueprint("usage_api", __name__, url_prefix="/api/billing/usage/events")
 blueprint.before_request(require_key)
-writes = CombinedWrites()
+writes: Combined[TenantsEvent, Recorded | Refusal] = Combined(record_together)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def create() -> ResponseReturnValue:
 def _record_one(event: UsageInput | InvalidInput) -> ResponseReturnValue:
     if isinstance(event, InvalidInput):
         raise event
-    outcome = writes.record(g.tenant_id, event)
+    outcome = writes.write((g.tenant_id, event))
     if not isinstance(outcome, Recorded):
         raise outcome
     status = "new" if outcome.is_new else "duplicate"

@@ -66,7 +66,7 @@ replay_one = describe(
 stripe_webhook = describe(
     tag=THEIRS,
     headers=StripeSignatureHeader,
-    body=(Body(StripeEventIn, {"event": {"id": "evt_1", "type": "invoice.paid"}}),),
+    body=(Body(StripeEventIn, {"event": {"id": "evt_1", "type": "invoice.paid", "created": 1780000000}}),),
     answers={200: Answer("It is on disk.", ReceivedOut)},
     errors=(400, 413, 503),
 )

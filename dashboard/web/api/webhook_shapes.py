@@ -135,6 +135,7 @@ class StripeEventIn(BaseModel):
 
     id: str
     type: str
+    created: int | str
 
 
 class TwilioPostIn(BaseModel):

@@ -1,4 +1,4 @@
-"""Pages of internal staff: meter syncs, and prices that mean no plan. Nobody else learns that they exist."""
+"""Pages of internal staff: syncs, subscriptions, prices, Stripe webhooks. Nobody else learns that they exist."""
 
 from __future__ import annotations
 
@@ -46,4 +46,4 @@ def sync(sync_id: int) -> str:
     return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
 
 
-from dashboard.web.staff import prices, subscriptions  # noqa: E402, F401 (they add their views)
+from dashboard.web.staff import prices, subscriptions, webhooks  # noqa: E402, F401 (they add their views)
