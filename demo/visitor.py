@@ -55,8 +55,9 @@ class Visitor:
             attributes = dict(re.findall(r'([\w-]+)="([^"]*)"', tag))
             if "name" in attributes:
                 fields[attributes["name"]] = unescape(attributes.get("value", ""))
-        if fields.get("email") == "":
-            fields["email"] = "billing@example.com"
+        for name, value in (("email", "billing@example.com"), ("country", "US")):
+            if fields.get(name) == "":
+                fields[name] = value
         target = urljoin(page.url, unescape(action.group(1))) if action else page.url
         return self.http.post(target, data=fields, timeout=20, allow_redirects=False)
 

@@ -12,11 +12,12 @@ from sqlalchemy.orm import Session
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.periods import list_periods
 from dashboard.billing.plan_mapping import BoughtPlan, list_mappings, map_price, plan_of_items, plan_of_lines
-from dashboard.billing.plan_matrix import list_plans, summarise_subscription
+from dashboard.billing.plan_matrix import list_plans
 from dashboard.billing.plans import PricePins, store_price
 from dashboard.billing.ports import ItemFacts, SubscriptionFacts
 from dashboard.billing.quotas import CapReached, reserve
 from dashboard.billing.reports import report_usage
+from dashboard.billing.subscription_views import view_subscription
 from dashboard.billing.subscriptions import plan_of_tenant, sync_subscription
 from dashboard.billing.unknown_prices import list_unknown_prices, settle_unknown_prices, tenants_with_unknown_prices
 from dashboard.billing.usage_alerts import announce_thresholds
@@ -127,7 +128,7 @@ def test_an_unknown_price_is_kept_and_shown_and_is_not_free(session: Session, te
     found = subscription_of(session, tenant)
     assert (found.plan, found.interval, found.price_id, found.unknown_price_ids) == (None, None, None, ["price_odd"])
     assert plan_of_tenant(session, tenant.id) is None
-    summary = summarise_subscription(session, tenant.id)
+    summary = view_subscription(session, tenant.id)
     assert summary is not None
     assert summary.plan_name == "Other plan"
     assert not any(card.is_current for card in list_plans(session, tenant.id, may_buy=True))
