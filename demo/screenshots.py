@@ -10,8 +10,25 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from demo.__main__ import BASE, FOLDER, ROOT
 
 OUT = ROOT / ".local" / "shots"
-OWN = {"usage": "/usage", "invoices": "/invoices", "invoice": "/invoices", "plans": "/plans"}
-STAFF = {"syncs": "/staff/syncs", "sync": "/staff/syncs/1"}
+OWN = {
+    "usage": "/usage",
+    "invoices": "/invoices",
+    "invoice": "/invoices",
+    "plans": "/plans",
+    "change": "/tenants/1/plans/change?plan=professional",
+    "subscription": "/tenants/1/subscription",
+    "payment-methods": "/tenants/1/payment-methods",
+    "api-keys": "/tenants/1/settings/api-keys",
+    "webhooks": "/tenants/1/settings/webhooks",
+    "reference": "/api/docs",
+}
+STAFF = {
+    "syncs": "/staff/syncs",
+    "sync": "/staff/syncs/1",
+    "stripe-webhooks": "/staff/webhooks",
+    "subscriptions": "/staff/subscriptions",
+    "prices": "/staff/prices",
+}
 
 
 def main() -> None:

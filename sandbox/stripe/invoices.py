@@ -55,8 +55,9 @@ def retrieve(world: World, params: Params, invoice: str) -> Thing:
 
 @route("GET", "/v1/invoices/{invoice}/lines")
 def index_lines(world: World, params: Params, invoice: str) -> Thing:
-    """An invoice's lines, a page at a time."""
-    return page_of(world.need("invoice", invoice)["lines"]["data"], params, f"/v1/invoices/{invoice}/lines")
+    """An invoice's lines, or those of a preview, a page at a time."""
+    held = world.store.get("preview_lines", invoice) or world.need("invoice", invoice)["lines"]
+    return page_of(held["data"], params, f"/v1/invoices/{invoice}/lines")
 
 
 @route("GET", "/v1/invoices")

@@ -41,7 +41,21 @@ def create_preview(world: World, params: Params) -> Thing:
         if invoice is None:
             raise StripeFault("No upcoming invoices for customer", status=404, code="invoice_upcoming_none")
         preview = renewals.as_preview(world, invoice)
+    _keep_lines(world, preview)
     return {**preview, "lines": {**preview["lines"], "url": f"/v1/invoices/{preview['id']}/lines"}}
+
+
+KEPT = 20
+
+
+def _keep_lines(world: World, preview: Thing) -> None:
+    """A preview carries ten lines like any invoice; the rest is listed by its id, as long as it is one of the last.
+
+    [?] That Stripe lists the lines of a preview under its id was read in its description of the call, not tried.
+    """
+    world.store.put("preview_lines", {"data": preview["lines"]["data"]}, preview["id"])
+    if len(world.store.all("preview_lines")) > KEPT and (oldest := world.store.oldest("preview_lines")):
+        world.store.remove("preview_lines", oldest[0])
 
 
 def _of_subscription(world: World, subscription: Thing, details: Thing, wanted: Thing) -> Thing | None:

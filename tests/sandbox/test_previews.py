@@ -6,7 +6,18 @@ import pytest
 import stripe
 from stripe import StripeClient
 
-from tests.sandbox.shop import DAY, JANUARY, Shop, end_of, flat_price, give_card, invoices_of, open_shop, use
+from tests.sandbox.shop import (
+    DAY,
+    JANUARY,
+    Shop,
+    end_of,
+    flat_price,
+    give_card,
+    invoices_of,
+    new_customer,
+    open_shop,
+    use,
+)
 from tests.sandbox_server import SandboxServer
 
 HOUR = 3_600
@@ -94,3 +105,14 @@ def test_a_renewal_is_told_a_week_ahead_without_an_id(
     assert event.data.object["total"] == 3280
     sandbox.advance(advance_to=end_of(running) + 2 * HOUR)
     assert invoices_of(client, running)[0].total == 3280
+
+
+def test_a_preview_of_many_lines_is_read_page_by_page(client: StripeClient) -> None:
+    customer = new_customer(client)
+    running = client.v1.subscriptions.create({"customer": customer, "items": [{"price": flat_price(client, 900)}]})
+    for n in range(12):
+        client.v1.invoice_items.create({"customer": customer, "amount": 100 + n, "currency": "usd"})
+    preview = client.v1.invoices.create_preview({"subscription": running.id})
+    lines = list(preview.lines.auto_paging_iter())
+    assert (len(preview.lines.data), len(lines)) == (10, 13)
+    assert sum(line.amount for line in lines) == preview.subtotal

@@ -63,6 +63,11 @@ TABLE: tuple[Row, ...] = (
         "the refunded payment leads to its invoice; covers refunds that fail later too",
     ),
     Row(
+        "charge.refund.",
+        first(at(PAYMENT, "payment_intent"), at(CHARGE, "charge")),
+        "the older name of what happens to a refund",
+    ),
+    Row(
         "charge.dispute.",
         first(at(PAYMENT, "payment_intent"), at(CHARGE, "charge")),
         "the disputed payment leads to its invoice",
