@@ -132,16 +132,21 @@ def test_the_page_is_for_staff(app: Flask, client: FlaskClient, method: str) -> 
     assert browser.open("/staff/prices", method=method, data=data).status_code == 404
 
 
+def open_portal(customer: str, key: str) -> None:
+    back = "https://billing.example.com"
+    wiring().billing.open_portal(customer_id=customer, return_url=back, flow=None, subscription_id=None, key=key)
+
+
 def test_the_portal_takes_the_configuration_of_the_set_up(app: Flask) -> None:
     tenant_id, _ = new_tenant()
     with unit_of_work() as session:
         customer = ensure_customer(session, tenant_id, wiring().billing)
-    wiring().billing.create_portal(customer_id=customer, return_url="https://billing.example.com")
+    open_portal(customer, "first")
     set_up_stripe()
     listed = wiring().stripe_client.v1.billing_portal.configurations.list().data
     made = [each for each in listed if each.metadata and each.metadata.to_dict() == {"managed_by": "countinghouse"}]
     assert len(made) == 1
-    wiring().billing.create_portal(customer_id=customer, return_url="https://billing.example.com")
+    open_portal(customer, "second")
     features = made[0].features
     assert features.payment_method_update.enabled
     assert features.subscription_cancel.mode == "at_period_end"
