@@ -25,7 +25,7 @@ from embedded.web_server import start_web
 
 WORKERS = 2
 WEBHOOK_SECRET = "whsec_bench"  # noqa: S105 (of a server that lives for minutes on loopback)
-THREADS = 8
+THREADS = 16
 # What an operator gives a server of this size (docs/operating.md). Durability stays as it is: fsync and
 # synchronous_commit on.
 POSTGRES = {

@@ -19,8 +19,8 @@ ROUNDS = 3
 
 
 def measure_single(services: Services) -> Iterator[Figure]:
-    """One event a request, from 16 connections."""
-    yield _measure(services, "usage.single", size=1, requests=6_000, senders=16, reach=1_500)
+    """One event a request, from 32 connections."""
+    yield _measure(services, "usage.single", size=1, requests=6_000, senders=32, reach=1_500)
 
 
 def measure_batch_100(services: Services) -> Iterator[Figure]:

@@ -73,11 +73,20 @@ def test_an_interrupted_import_ends_after_its_batch_and_says_how_to_go_on(
     assert stored(tenant_id) == (20_000, 20_000)
 
 
+def interrupt(process: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C, and again where it was not heard: Python drops one that falls into an object's last breath."""
+    for _ in range(30):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=2)
+            return
+
+
 def test_ctrl_c_before_the_first_batch_ends_at_once(app: Flask, tenant_id: int, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.jsonl"
     os.mkfifo(pipe)
     with start(pipe, tenant_id) as process, pipe.open("w"):  # opens once the command reads
-        process.send_signal(signal.SIGINT)
+        interrupt(process)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 3, output
     assert "stopped at once" in output
