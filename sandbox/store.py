@@ -175,6 +175,13 @@ class Store:
         """Every thing of a kind, oldest first."""
         return list(self._things.get(kind, {}).values())
 
+    def everything(self) -> list[tuple[str, str, Thing]]:
+        """Kind, id and thing of all there is, oldest first."""
+        return [
+            (kind, thing_id, self._things[kind][thing_id])
+            for kind, thing_id in sorted(self._positions, key=self._positions.__getitem__)
+        ]
+
     def oldest(self, kind: str) -> tuple[str, Thing] | None:
         """The id and the thing of a kind that was made first."""
         return next(iter(self._things.get(kind, {}).items()), None)
