@@ -1,7 +1,7 @@
-"""`python -m tests.faults.killed_sync TENANT`: syncs that are killed (SIGKILL), each one step further than the one before.
+"""`python -m tests.faults.killed_sync TENANT`: syncs that are killed (SIGKILL), each a step further than the last.
 
-A step is a commit, or a call to Stripe that was answered. Every sync is a process of its own that records usage first and
-goes on from what the killed one before it left. Prints how many were killed before one got through.
+A step is a commit, or a call to Stripe that was answered. Every sync is a process of its own that records usage first
+and goes on from what the killed one before it left. Prints how many were killed before one got through.
 """
 
 from __future__ import annotations
