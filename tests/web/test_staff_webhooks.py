@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.models import MeterErrorReport, Tenant
-from dashboard.wiring import now, unit_of_work
+from dashboard.models import Tenant
+from dashboard.wiring import unit_of_work
 from tests.platform import csrf_of, log_in, new_tenant, work_off
 from tests.sandbox_server import SandboxServer
 from tests.stripe_webhooks import event, send, states, stored_event
@@ -125,22 +123,3 @@ def test_who_waits_for_a_customer_is_told_apart(client: FlaskClient, staff: Flas
     assert "Customer unknown" in staff.get("/staff/webhooks?state=waiting").text
     assert "cus_of_nobody" in staff.get("/staff/webhooks").text
     assert "No tenant has this customer" in staff.get("/staff/webhooks/evt_1").text
-
-
-def test_meter_errors_are_shown_with_their_samples(staff: FlaskClient) -> None:
-    with unit_of_work() as session:
-        session.add(
-            MeterErrorReport(
-                event_id="evt_1",
-                meter_id=None,
-                summary="There are 7 invalid events",
-                error_count=7,
-                errors=[{"code": "no_meter", "count": 7, "samples": [{"message": "no <b>", "identifier": "ours:1"}]}],
-                window_start=now() - timedelta(minutes=1),
-                window_end=now(),
-                stored_at=now(),
-            )
-        )
-    page = staff.get("/staff/meter-errors").text
-    assert "ours:1" in page
-    assert "no &lt;b&gt;" in page
