@@ -21,6 +21,7 @@ from dashboard.billing.ports_meters import MeterSender, Pace
 from dashboard.clock import Clock
 from dashboard.config import Settings, SettingsError
 from dashboard.database import db
+from dashboard.integrations.mail_sender import MailSender, build_sender
 from dashboard.integrations.pace import SharedPace
 from dashboard.integrations.stripe.client import build_client, build_meter_client
 from dashboard.integrations.stripe.gateway import StripeGateway
@@ -47,6 +48,7 @@ class Wiring:
     meters: MeterSender
     pace: Pace
     webhooks: WebhookSender
+    mail: MailSender | None
     telephony: TelephonyProvider
 
 
@@ -60,9 +62,10 @@ def wire(app: Flask, settings: Settings) -> Wiring:
     except CatalogError as error:
         raise SettingsError(f"CATALOG_FILE: {error}") from error
     client = build_client(settings)
+    clock = Clock(settings.clock_file)
     wiring = Wiring(
         settings=settings,
-        clock=Clock(settings.clock_file),
+        clock=clock,
         redis=Redis.from_url(settings.redis_url, socket_connect_timeout=5),
         pins=read_pins(settings),
         payment_policy=read_payment_policy(settings),
@@ -71,6 +74,7 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         meters=build_meters(settings),
         pace=build_pace(settings),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
+        mail=build_sender(settings, clock),
         telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring

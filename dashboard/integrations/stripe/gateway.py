@@ -49,3 +49,8 @@ class StripeGateway(
                 {"name": name, "email": email, "metadata": {"tenant_id": str(tenant_id)}}
             )
         return customer.id
+
+    def update_customer(self, customer_id: str, *, name: str, email: str) -> None:
+        """Overwrite the customer's name and address of mail."""
+        with domain_errors():
+            self._v1.customers.update(customer_id, {"name": name, "email": email})
