@@ -74,7 +74,7 @@ def tries(kind: Callable[[Random, float], Day]) -> list[Try]:
         begin, total = length - MONTH, sum(days[length - MONTH :])
         usual = max(1.0, MONTH * fmean(days))
         for cut in CUTS:
-            known = max(0, begin + cut - 90)
+            known = max(0, begin + cut - 63)
             made = project(days[known : begin + cut], (first + known) % 7, [1.0] * (MONTH - cut))
             used = sum(days[begin : begin + cut])
             found.append(
