@@ -25,13 +25,15 @@ from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
 
+# Seconds for which a page waits for what it can do without.
+PATIENCE = 3
 Row = TypeVar("Row")
 At = TypeVar("At")
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What an entry point hands to the domain."""
+    """What an entry point hands to the domain. `brisk_billing` asks once and gives up soon: a page waits for it."""
 
     settings: Settings
     clock: Clock
@@ -40,6 +42,7 @@ class Wiring:
     payment_policy: PaymentPolicy
     stripe_client: StripeClient
     billing: BillingProvider
+    brisk_billing: BillingProvider
     webhooks: WebhookSender
     telephony: TelephonyProvider
 
@@ -62,6 +65,9 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         payment_policy=read_payment_policy(settings),
         stripe_client=client,
         billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
+        brisk_billing=StripeGateway(
+            build_client(settings, timeout=PATIENCE, retries=0), automatic_tax=settings.stripe_automatic_tax
+        ),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
         telephony=TwilioGateway(settings),
     )

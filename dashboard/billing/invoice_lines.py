@@ -44,9 +44,11 @@ class LineGroup:
     """All lines of one usage type and period, or one other line.
 
     `ledger_quantity` is what our ledger holds for the same type and period now, `late` what of it was recorded after
-    the invoice was final (no invoice bills it); both are None for a line that bills no usage.
+    the invoice was final (no invoice bills it); both are None for a line that bills no usage. `position` is that of
+    the first line on the invoice.
     """
 
+    position: int
     label: str
     unit_label: str | None
     quantity: int
@@ -98,7 +100,8 @@ def group_lines(session: Session, invoice: Invoice) -> list[LineGroup]:
             metered.setdefault((line.usage_type or "", line.period_start, line.period_end), []).append(line)
     ledger = {span: _ledger(session, invoice, span) for span in {(start, end) for _, start, end in metered}}
     return others + [
-        _usage(invoice, USAGE_TYPES[name], lines, *ledger[start, end]) for (name, start, end), lines in metered.items()
+        group_usage(invoice, USAGE_TYPES[name], lines, *ledger[start, end])
+        for (name, start, end), lines in metered.items()
     ]
 
 
@@ -128,6 +131,7 @@ def _plain_line(invoice: Invoice, line: InvoiceLine, prices: dict[str | None, Ca
     if price is not None and not line.proration and line.amount >= 0:
         label = f"{plan_name(price.plan)} plan, {price.interval}"
     return LineGroup(
+        position=line.position,
         label=label,
         unit_label=None,
         quantity=line.quantity or 0,
@@ -144,10 +148,12 @@ def _plain_line(invoice: Invoice, line: InvoiceLine, prices: dict[str | None, Ca
     )
 
 
-def _usage(
+def group_usage(
     invoice: Invoice, kind: UsageType, lines: Sequence[InvoiceLine], totals: dict[str, int], late: dict[str, Late]
 ) -> LineGroup:
+    """The lines of one usage type and period as one, beside what `totals` and `late` say of it."""
     return LineGroup(
+        position=lines[0].position,
         label=kind.label,
         unit_label=kind.units_label,
         quantity=sum(line.quantity or 0 for line in lines),

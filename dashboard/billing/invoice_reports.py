@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 
+from babel.numbers import get_currency_precision
 from sqlalchemy import ColumnElement, case, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotFound
+from dashboard.billing.fields import MAX_ID
 from dashboard.billing.invoice_lines import LineGroup, group_lines, plan_of_lines
+from dashboard.billing.plans import catalog
 from dashboard.models import CreditNote, Invoice, InvoiceLine, InvoicePayment, PaymentAttempt, Refund
 
+MINUS = "\N{MINUS SIGN}"
 STATUS_LABELS = {
     "draft": "Draft",
     "open": "Open",
@@ -23,10 +29,22 @@ STATUS_LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class InvoiceQuery:
-    """What a list shows: one status, and `search` in number, id and the lines' words. None leaves all."""
+    """What a list shows: one status, one year of issue (UTC), and `search` in number, id, the lines' words and amounts.
+
+    None leaves all.
+    """
 
     status: str | None = None
     search: str | None = None
+    year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceCounts:
+    """How many invoices a tenant has, by status and by year of issue, the newest year first."""
+
+    statuses: dict[str, int]
+    years: dict[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +222,18 @@ def sum_invoices(session: Session, tenant_id: int, query: InvoiceQuery) -> list[
     return [InvoiceSums(row[0], row[1], *(int(each) for each in row[2:])) for row in rows]
 
 
-def count_statuses(session: Session, tenant_id: int) -> dict[str, int]:
-    """How many invoices the tenant has of each status, those without any left out."""
+def count_invoices(session: Session, tenant_id: int) -> InvoiceCounts:
+    """How many invoices the tenant has of each status and year, those without any left out."""
+    year = func.extract("year", func.timezone("UTC", Invoice.created_at))
     rows = session.execute(
-        select(Invoice.status, func.count()).where(Invoice.tenant_id == tenant_id).group_by(Invoice.status)
-    )
-    return {row[0]: row[1] for row in rows}
+        select(Invoice.status, year, func.count()).where(Invoice.tenant_id == tenant_id).group_by(Invoice.status, year)
+    ).all()
+    statuses: Counter[str] = Counter()
+    years: Counter[int] = Counter()
+    for status, issued, count in rows:
+        statuses[status] += count
+        years[int(issued)] += count
+    return InvoiceCounts(dict(statuses), dict(sorted(years.items(), reverse=True)))
 
 
 def find_invoice(session: Session, tenant_id: int, invoice_id: str) -> InvoiceDetail:
@@ -239,6 +263,9 @@ def _conditions(tenant_id: int, query: InvoiceQuery) -> list[ColumnElement[bool]
     found: list[ColumnElement[bool]] = [Invoice.tenant_id == tenant_id]
     if query.status:
         found.append(Invoice.status == query.status)
+    if query.year:
+        found.append(Invoice.created_at >= datetime(query.year, 1, 1, tzinfo=UTC))
+        found.append(Invoice.created_at < datetime(query.year + 1, 1, 1, tzinfo=UTC))
     if query.search:
         of_lines = select(InvoiceLine.invoice_id).where(
             InvoiceLine.tenant_id == tenant_id, InvoiceLine.description.icontains(query.search, autoescape=True)
@@ -248,9 +275,22 @@ def _conditions(tenant_id: int, query: InvoiceQuery) -> list[ColumnElement[bool]
                 Invoice.number.icontains(query.search, autoescape=True),
                 Invoice.id.icontains(query.search, autoescape=True),
                 Invoice.id.in_(of_lines),
+                *_amounts(query.search),
             )
         )
     return found
+
+
+def _amounts(search: str) -> list[ColumnElement[bool]]:
+    """Where the search is an amount of money ("1,284.50", "$29"): the invoices whose total or amount due it is."""
+    written = search.strip().lstrip("$€£¥").replace(",", "").replace(MINUS, "-")
+    try:
+        value = Decimal(written) * 10 ** get_currency_precision(catalog().currency.upper())
+    except InvalidOperation:
+        return []
+    if not value.is_finite() or abs(value) > MAX_ID or value != value.to_integral_value():
+        return []
+    return [Invoice.total == int(value), Invoice.amount_due == int(value), Invoice.amount_remaining == int(value)]
 
 
 def _covered(session: Session, tenant_id: int, ids: list[str]) -> dict[str, tuple[datetime, datetime]]:

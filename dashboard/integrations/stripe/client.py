@@ -18,14 +18,17 @@ T = TypeVar("T")
 API_VERSION: Final = "2026-10-28.endive"
 
 
-def build_client(settings: Settings) -> StripeClient:
-    """A client of the pinned API version, with time-outs, pointed at the sandbox where the settings say so."""
+def build_client(settings: Settings, *, timeout: float = 20, retries: int = 2) -> StripeClient:
+    """A client of the pinned API version, pointed at the sandbox where the settings say so.
+
+    `timeout` is the seconds that Stripe has for an answer, `retries` how often it is asked again.
+    """
     base = settings.stripe_api_base
     return StripeClient(
         settings.stripe_secret_key.get_secret_value(),
         stripe_version=API_VERSION,
-        max_network_retries=2,
-        http_client=stripe.RequestsClient(timeout=20),
+        max_network_retries=retries,
+        http_client=stripe.RequestsClient(timeout=timeout),
         base_addresses={"api": base, "files": base, "connect": base, "meter_events": base} if base else None,
     )
 

@@ -33,12 +33,14 @@ def require_buyer() -> None:
 
 from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     api_keys,  # noqa: F401
+    invoice_lines,  # noqa: F401
     invoices,  # noqa: F401
     late_usage,  # noqa: F401
     payment_methods,  # noqa: F401
     plan_changes,  # noqa: F401
     plans,  # noqa: F401
     subscription,  # noqa: F401
+    upcoming_invoice,  # noqa: F401
     usage,  # noqa: F401
     webhooks,  # noqa: F401
 )
