@@ -52,7 +52,7 @@ class MonthUsage:
 
 @dataclass(frozen=True, slots=True)
 class PlanCost:
-    """One plan on these months, minor units. `by_month` is base fee and usage of each; `base` of it the base fees.
+    """One plan on these months, minor units. `by_month` is base fee and usage of each.
 
     `stopped` are the types of which a plan without billing (Free) includes less than was used in some month: on it,
     the tenant would have been stopped. `difference` is how much more it costs than the present plan.
@@ -61,7 +61,6 @@ class PlanCost:
     key: str
     name: str
     is_current: bool
-    base: int
     by_month: tuple[int, ...]
     total: int
     difference: int | None
@@ -174,7 +173,6 @@ def _costs(terms: Sequence[_Terms], months: Sequence[MonthUsage], current: str |
             key=each.key,
             name=plan_name(each.key),
             is_current=each.key == current,
-            base=sum(each.base),
             by_month=by_month,
             total=sum(by_month),
             difference=None if own is None else sum(by_month) - own,
