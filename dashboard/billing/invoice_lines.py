@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -90,9 +90,8 @@ class LineGroup:
         return "late" if explains else "differs"
 
 
-def group_lines(session: Session, invoice: Invoice) -> list[LineGroup]:
+def group_lines(session: Session, invoice: Invoice, prices: Mapping[str | None, CatalogPrice]) -> list[LineGroup]:
     """The lines in the order they are read: what bills no usage first, then usage by type and period."""
-    prices = _prices_of(session, invoice.lines)
     others = [_plain_line(invoice, line, prices) for line in invoice.lines if line.usage_type not in USAGE_TYPES]
     metered: dict[tuple[str, datetime, datetime], list[InvoiceLine]] = {}
     for line in invoice.lines:
@@ -105,14 +104,14 @@ def group_lines(session: Session, invoice: Invoice) -> list[LineGroup]:
     ]
 
 
-def plan_of_lines(session: Session, invoice: Invoice) -> str | None:
+def plan_of_lines(invoice: Invoice, prices: Mapping[str | None, CatalogPrice]) -> str | None:
     """The plan that an invoice bills, in a word; None where no line is of the catalogue."""
-    prices = _prices_of(session, invoice.lines)
     return next((plan_name(prices[line.price_id].plan) for line in invoice.lines if line.price_id in prices), None)
 
 
-def _prices_of(session: Session, lines: Sequence[InvoiceLine]) -> dict[str | None, CatalogPrice]:
-    wanted = {line.price_id for line in lines if line.price_id}
+def prices_of_lines(session: Session, invoice: Invoice) -> dict[str | None, CatalogPrice]:
+    """The prices of the lines that are of the catalogue, by id."""
+    wanted = {line.price_id for line in invoice.lines if line.price_id}
     return {row.price_id: row for row in session.scalars(select(CatalogPrice).where(CatalogPrice.price_id.in_(wanted)))}
 
 
@@ -125,7 +124,7 @@ def _ledger(session: Session, invoice: Invoice, span: _Span) -> tuple[dict[str, 
     return totals, late
 
 
-def _plain_line(invoice: Invoice, line: InvoiceLine, prices: dict[str | None, CatalogPrice]) -> LineGroup:
+def _plain_line(invoice: Invoice, line: InvoiceLine, prices: Mapping[str | None, CatalogPrice]) -> LineGroup:
     price = prices.get(line.price_id)
     label = line.description or "Charge"
     if price is not None and not line.proration and line.amount >= 0:

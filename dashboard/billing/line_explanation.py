@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, joinedload
 
 from dashboard.billing.errors import NotFound
 from dashboard.billing.invoice_lines import LineGroup, group_usage
@@ -88,6 +88,8 @@ class Line:
 
         Raises `NotFound` for a day outside of it.
         """
+        if not self.span.start.date() <= day <= self.span.stop.date():
+            raise NotFound(f"the line has no day {day}")
         start = datetime.combine(day, time.min, UTC)
         cut = Span(max(start, self.span.start), min(start + DAY, self.span.stop), self.span.final_at)
         if cut.start >= cut.stop:
@@ -147,7 +149,7 @@ def find_line(session: Session, tenant_id: int, invoice_id: str, position: int) 
 
     Raises `NotFound`.
     """
-    invoice = session.get(Invoice, (tenant_id, invoice_id))
+    invoice = session.get(Invoice, (tenant_id, invoice_id), options=[joinedload(Invoice.lines)])
     lines = invoice.lines if invoice is not None else []
     first = next((line for line in lines if line.position == position), None)
     if invoice is None or first is None or first.usage_type not in USAGE_TYPES:

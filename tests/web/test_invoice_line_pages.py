@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import event
 
 from dashboard.billing.invoices import sync_invoice
 from dashboard.billing.plans import store_price
+from dashboard.database import db
 from dashboard.models import CatalogPrice, Tenant
 from dashboard.wiring import unit_of_work
 from tests.factories import NOON, make_period, make_tenant, record
@@ -19,7 +21,9 @@ from tests.invoice_facts import END, FINAL, invoice, tier
 from tests.platform import log_in
 
 DAY = (NOON + timedelta(days=1)).date().isoformat()
-NASTY = ("%00", "2026-13-45", "99999-01-01", "<script>", "0001-01-01", "%F0%9F%92%A5", "2026-06-16T00:00")
+# The reader, the tenant, the role, its billing state, the reader's tenants.
+COMMON = 5
+NASTY = ("%00", "2026-13-45", "99999-01-01", "<script>", "0001-01-01", "9999-12-31", "%F0%9F%92%A5", "2026-06-16T00:00")
 
 
 @pytest.fixture
@@ -108,6 +112,26 @@ def test_what_is_not_there_is_a_404_and_a_wrong_cursor_is_told(app: Flask, tenan
     for user in ("%00", "x" * 300):
         assert browser.get(f"{line}/0/{DAY}/actions?user={user}").status_code == 400
     assert browser.get(f"{line}/0/{DAY}/actions?user=%3Cscript%3E").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("invoices", 6),
+        ("invoices/in_1", 6),
+        ("invoices/in_1/lines/0", 4),
+        (f"invoices/in_1/lines/0/{DAY}", 2),
+        (f"invoices/in_1/lines/0/{DAY}/actions", 3),
+        ("invoices/upcoming", 4),
+        ("plans", 6),
+    ],
+)
+def test_a_page_asks_little(app: Flask, tenant_id: int, path: str, most: int) -> None:
+    browser = log_in(app, tenant_id)
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *args: asked.append(args[2]))
+    assert browser.get(f"/tenants/{tenant_id}/{path}").status_code == 200
+    assert len(asked) <= COMMON + most, asked
 
 
 def test_another_tenants_line_is_a_404(app: Flask, tenant_id: int) -> None:

@@ -10,14 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.billing.invoice_reports import (
-    InvoiceCounts,
-    InvoiceQuery,
-    count_invoices,
-    find_invoice,
-    list_invoices,
-    sum_invoices,
-)
+from dashboard.billing.invoice_reports import find_invoice, list_invoices, sum_invoices
+from dashboard.billing.invoice_search import InvoiceCounts, InvoiceQuery, count_invoices
 from dashboard.billing.invoices import sync_invoice
 from dashboard.billing.plans import store_price
 from dashboard.billing.ports_invoices import InvoiceFacts

@@ -8,12 +8,11 @@ from flask import g, render_template, request
 
 from dashboard.billing.invoice_reports import (
     STATUS_LABELS,
-    InvoiceQuery,
-    count_invoices,
     find_invoice,
     list_invoices,
     sum_invoices,
 )
+from dashboard.billing.invoice_search import InvoiceQuery, count_invoices
 from dashboard.web.tenant import BUYERS, blueprint
 from dashboard.wiring import session
 
