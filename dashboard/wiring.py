@@ -30,13 +30,15 @@ from dashboard.integrations.stripe.meter_stream import MeterStream
 from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
 
+# Seconds for which a page waits for what it can do without.
+PATIENCE = 3
 Row = TypeVar("Row")
 At = TypeVar("At")
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What an entry point hands to the domain."""
+    """What an entry point hands to the domain. `brisk_billing` asks once and gives up soon: a page waits for it."""
 
     settings: Settings
     clock: Clock
@@ -47,6 +49,7 @@ class Wiring:
     billing: BillingProvider
     meters: MeterSender
     pace: Pace
+    brisk_billing: BillingProvider
     webhooks: WebhookSender
     mail: MailSender | None
     telephony: TelephonyProvider
@@ -73,6 +76,9 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
         meters=build_meters(settings),
         pace=build_pace(settings),
+        brisk_billing=StripeGateway(
+            build_client(settings, timeout=PATIENCE, retries=0), automatic_tax=settings.stripe_automatic_tax
+        ),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
         mail=build_sender(settings, clock),
         telephony=TwilioGateway(settings),

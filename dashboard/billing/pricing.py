@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -48,16 +49,32 @@ def tiers_as_json(tiers: Sequence[Tier]) -> list[dict[str, Any]]:
     return [{"up_to": tier.up_to, "unit_amount_decimal": format(tier.rate, "f")} for tier in tiers]
 
 
-def cost_of(tiers: Tiers, quantity: int) -> int:
-    """What a quantity costs under graduated tiers; each tier is rounded on its own, as on Stripe's invoice lines."""
-    total, below = 0, 0
-    for tier in tiers:
+@dataclass(frozen=True, slots=True)
+class TierPart:
+    """What one tier makes of a quantity: `units` at `rate` (minor units for each) cost `amount`. Tiers count from 1."""
+
+    tier: int
+    units: int
+    rate: Decimal
+    amount: int
+
+
+def rate_tiers(tiers: Tiers, quantity: int) -> list[TierPart]:
+    """A quantity under graduated tiers, those that it reaches; each is rounded on its own, as on Stripe's lines."""
+    parts, below = [], 0
+    for number, tier in enumerate(tiers, 1):
         top = quantity if tier["up_to"] is None else min(quantity, int(tier["up_to"]))
         if top > below:
-            amount = Decimal(tier["unit_amount_decimal"] or 0) * (top - below)
-            total += int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+            rate = Decimal(tier["unit_amount_decimal"] or 0)
+            amount = (rate * (top - below)).quantize(Decimal(1), ROUND_HALF_UP)
+            parts.append(TierPart(number, top - below, rate, int(amount)))
             below = top
-    return total
+    return parts
+
+
+def cost_of(tiers: Tiers, quantity: int) -> int:
+    """What a quantity costs under graduated tiers."""
+    return sum(part.amount for part in rate_tiers(tiers, quantity))
 
 
 def cost_of_all(tiers: Mapping[str, Tiers], totals: Mapping[str, int]) -> int:

@@ -107,3 +107,12 @@ Index(
     UsageEvent.occurred_at,
     postgresql_where=text("recorded_at - occurred_at > interval '1 hour'"),
 )
+
+# Corrections are few: an explanation of an invoice line reads them alone.
+Index(
+    "ix_billing_usage_corrections",
+    UsageEvent.tenant_id,
+    UsageEvent.usage_type,
+    UsageEvent.occurred_at,
+    postgresql_where=text("corrects_id IS NOT NULL"),
+)

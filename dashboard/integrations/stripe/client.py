@@ -19,11 +19,13 @@ T = TypeVar("T")
 API_VERSION: Final = "2026-10-28.endive"
 
 
-def build_client(settings: Settings) -> StripeClient:
-    """A client of the pinned API version, with time-outs, pointed at the sandbox where the settings say so."""
-    return _client(
-        settings, settings.stripe_secret_key.get_secret_value(), stripe.RequestsClient(timeout=20), retries=2
-    )
+def build_client(settings: Settings, *, timeout: float = 20, retries: int = 2) -> StripeClient:
+    """A client of the pinned API version, pointed at the sandbox where the settings say so.
+
+    `timeout` is the seconds that Stripe has for an answer, `retries` how often it is asked again.
+    """
+    http = stripe.RequestsClient(timeout=timeout)
+    return _client(settings, settings.stripe_secret_key.get_secret_value(), http, retries=retries)
 
 
 def build_meter_client(settings: Settings, key: str | None = None) -> StripeClient:

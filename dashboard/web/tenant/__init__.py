@@ -35,6 +35,7 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     alerts,  # noqa: F401
     api_keys,  # noqa: F401
     audit,  # noqa: F401
+    invoice_lines,  # noqa: F401
     invoices,  # noqa: F401
     late_usage,  # noqa: F401
     members,  # noqa: F401
@@ -44,6 +45,7 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     plans,  # noqa: F401
     settings,  # noqa: F401
     subscription,  # noqa: F401
+    upcoming_invoice,  # noqa: F401
     usage,  # noqa: F401
     webhooks,  # noqa: F401
 )
