@@ -20,6 +20,7 @@ from dashboard.models.outgoing_webhook import (
 from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
+from dashboard.models.staff import StaffCount, StaffView, TenantUsageTotal
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage
@@ -55,6 +56,8 @@ __all__ = [
     "PriceMapping",
     "Refund",
     "Role",
+    "StaffCount",
+    "StaffView",
     "StorageReading",
     "StripeCatchUp",
     "StripeEvent",
@@ -64,6 +67,7 @@ __all__ = [
     "SyncRun",
     "SyncState",
     "Tenant",
+    "TenantUsageTotal",
     "TextMessage",
     "UnassignedCallback",
     "UsageAlertLook",
