@@ -1,6 +1,7 @@
 """Tables only. Importing this package makes every one of them known."""
 
 from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
+from dashboard.models.audit import AuditEntry
 from dashboard.models.billing_state import Access, BillingState
 from dashboard.models.call import Call, Direction
 from dashboard.models.catalog import CatalogMeter, CatalogPrice, PriceMapping
@@ -30,6 +31,7 @@ from dashboard.models.usage_import import ImportState, UsageImport, UsageImportE
 __all__ = [
     "Access",
     "ApiKey",
+    "AuditEntry",
     "BillingPeriod",
     "BillingRequest",
     "BillingState",

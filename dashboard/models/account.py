@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -21,7 +21,10 @@ class Role(StrEnum):
 
 
 class Tenant(Base):
-    """A customer of the platform. Its usage keeps it from being deleted (foreign key, RESTRICT)."""
+    """A customer of the platform. Its usage keeps it from being deleted (foreign key, RESTRICT).
+
+    Its pages write numbers and money as `locale` (BCP 47) does, and times in `time_zone` (IANA). Billing stays in UTC.
+    """
 
     __tablename__ = "tenants"
 
@@ -30,6 +33,8 @@ class Tenant(Base):
     billing_email: Mapped[str]
     stripe_customer_id: Mapped[str | None] = mapped_column(index=True)
     sms_from: Mapped[str | None]
+    time_zone: Mapped[str] = mapped_column(server_default=text("'UTC'"))
+    locale: Mapped[str] = mapped_column(server_default=text("'en-US'"))
     created_at: Mapped[datetime]
 
 
