@@ -17,7 +17,9 @@ class StaffView(Base):
     """
 
     __tablename__ = "staff_views"
-    __table_args__ = (Index("ux_staff_views_live", "user_id", unique=True, postgresql_where=text("stopped_at IS NULL")),)
+    __table_args__ = (
+        Index("ux_staff_views_live", "user_id", unique=True, postgresql_where=text("stopped_at IS NULL")),
+    )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     tenant_id: Mapped[int]

@@ -104,3 +104,11 @@ Index(
     UsageEvent.occurred_at,
     postgresql_where=text("recorded_at - occurred_at > interval '1 hour'"),
 )
+
+# Finds a tenant's corrections in the order in which they came.
+Index(
+    "ix_billing_usage_corrections",
+    UsageEvent.tenant_id,
+    UsageEvent.recorded_at,
+    postgresql_where=text("corrects_id IS NOT NULL"),
+)

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0015"
-down_revision = "0010"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -57,6 +57,12 @@ def upgrade() -> None:
         ["tenant_id", "endpoint_id", "id"],
         postgresql_where=FAILED,
     )
+    op.create_index(
+        "ix_billing_usage_corrections",
+        "billing_usage",
+        ["tenant_id", "recorded_at"],
+        postgresql_where=sa.text("corrects_id IS NOT NULL"),
+    )
     # With the time in it, a tenant's newest events are read without its others.
     op.create_index(
         "ix_stripe_events_customer_time", "stripe_events", ["customer_id", "received_at"], postgresql_where=NAMED
@@ -67,6 +73,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.create_index("ix_stripe_events_customer", "stripe_events", ["customer_id"], postgresql_where=NAMED)
     op.drop_index("ix_stripe_events_customer_time", "stripe_events")
+    op.drop_index("ix_billing_usage_corrections", "billing_usage")
     op.drop_index("ix_webhook_deliveries_failed", "webhook_deliveries")
     for table in ("staff_counts", "tenant_usage_totals", "staff_views"):
         op.drop_table(table)
