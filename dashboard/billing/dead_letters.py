@@ -72,15 +72,13 @@ def list_failing_endpoints(session: Session, *, limit: int = SHOWN) -> list[Fail
     return [FailingEndpoint(*row) for row in rows]
 
 
-def send_failed_again(
-    session: Session, tenant_id: int, endpoint_id: int, since: datetime, *, actor: Actor, now: datetime
-) -> int:
+def send_failed_again(session: Session, tenant_id: int, endpoint_id: int, *, actor: Actor, now: datetime) -> int:
     """Send an endpoint's failed deliveries again, on the tenant's behalf; answers how many.
 
     Raises `NotFound`.
     """
     endpoint = find_endpoint(session, tenant_id, endpoint_id)
-    count = replay_failed(session, tenant_id, endpoint_id, since, now)
+    count = replay_failed(session, tenant_id, endpoint_id, endpoint.created_at, now)
     record_audit(
         session,
         actor=actor,

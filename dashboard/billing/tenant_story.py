@@ -65,7 +65,7 @@ class TenantHeader:
         return HEALTH[self.health]
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened: `what` is the kind of thing, `ref` its id, `data` what a sentence about it needs."""
 
@@ -73,11 +73,6 @@ class Entry:
     what: str
     ref: str
     data: dict[str, Any]
-
-    @property
-    def cursor(self) -> str:
-        """Where a page that ends with it ends."""
-        return f"{self.at.isoformat()}|{self.what}|{self.ref}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +82,10 @@ class Cursor:
     at: datetime
     what: str
     ref: str
+
+    def as_text(self) -> str:
+        """As it stands in an address."""
+        return f"{self.at.isoformat()}|{self.what}|{self.ref}"
 
     @classmethod
     def read(cls, value: str) -> Cursor:

@@ -8,6 +8,7 @@ from flask_login import current_user
 from dashboard.billing.accounts import tenants_of
 from dashboard.billing.billing_state import find_state
 from dashboard.config import Settings
+from dashboard.web.viewing import current_view
 from dashboard.wiring import now, session
 
 
@@ -24,6 +25,7 @@ def register(app: Flask, settings: Settings) -> None:
             "role": g.get("role"),
             "billing": find_state(session(), g.tenant.id) if "tenant" in g else None,
             "tenants": tenants_of(session(), current_user) if current_user.is_authenticated else [],
+            "staff_view": current_view(),
             "theme": theme if theme in {"light", "dark"} else None,
             "now": now(),
             "sandbox": settings.uses_sandbox,

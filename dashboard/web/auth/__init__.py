@@ -70,9 +70,9 @@ def register(app: Flask) -> None:
 @blueprint.get("/")
 @login_required
 def home() -> BaseResponse:
-    """A member's own usage page; staff start with the sync."""
+    """A member's own usage page; staff start with all tenants."""
     if current_user.is_staff:
-        return redirect(url_for("staff.syncs"), 303)
+        return redirect(url_for("staff.home"), 303)
     return _own("tenant.usage")
 
 

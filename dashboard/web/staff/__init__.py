@@ -1,4 +1,4 @@
-"""Pages of internal staff: syncs, subscriptions, prices, Stripe webhooks. Nobody else learns that they exist."""
+"""Pages of staff: all tenants, one tenant's story, what waits or failed. Nobody else learns that they exist."""
 
 from __future__ import annotations
 
@@ -46,4 +46,13 @@ def sync(sync_id: int) -> str:
     return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
 
 
-from dashboard.web.staff import prices, subscriptions, webhooks  # noqa: E402, F401 (they add their views)
+from dashboard.web.staff import (  # noqa: E402 (they add their views)
+    dead_letters,  # noqa: F401
+    home,  # noqa: F401
+    prices,  # noqa: F401
+    queues,  # noqa: F401
+    subscriptions,  # noqa: F401
+    tenants,  # noqa: F401
+    views,  # noqa: F401
+    webhooks,  # noqa: F401
+)
