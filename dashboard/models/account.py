@@ -53,7 +53,7 @@ class User(Base):
 
 
 class Membership(Base):
-    """A person's role in one tenant."""
+    """A person's role in one tenant, whether its notices come by mail, and up to which notice they were read."""
 
     __tablename__ = "memberships"
     __table_args__ = (CheckConstraint("role IN ('owner', 'admin', 'viewer')", name="role"),)
@@ -61,6 +61,8 @@ class Membership(Base):
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
     role: Mapped[str]
+    wants_mail: Mapped[bool] = mapped_column(server_default=text("true"))
+    read_up_to: Mapped[int] = mapped_column(server_default=text("0"))
     tenant: Mapped[Tenant] = relationship()
 
 
