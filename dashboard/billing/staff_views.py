@@ -5,7 +5,6 @@ Without a view staff see nothing under a tenant's addresses (docs/decisions/0044
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -80,16 +79,12 @@ def find_view(session: Session, user: User, now: datetime) -> LiveView | None:
 
 def end_views(session: Session, now: datetime) -> None:
     """Note the end of every view whose time is up: nobody may have come back to stop it."""
-    over: Sequence[tuple[StaffView, str]] = (
-        session.execute(
-            select(StaffView, User.email)
-            .join(User, User.id == StaffView.user_id)
-            .where(StaffView.stopped_at.is_(None), StaffView.ends_at <= now)
-            .with_for_update(of=StaffView, skip_locked=True)
-        )
-        .tuples()
-        .all()
-    )
+    over = session.execute(
+        select(StaffView, User.email)
+        .join(User, User.id == StaffView.user_id)
+        .where(StaffView.stopped_at.is_(None), StaffView.ends_at <= now)
+        .with_for_update(of=StaffView, skip_locked=True)
+    ).all()
     for view, email in over:
         _end(session, view, email, view.ends_at)
 

@@ -15,9 +15,9 @@ KINDS = {
     "stripe": "Stripe webhooks",
     "sync": "Meter syncs",
     "meter": "Meter errors",
-    "usage": "Late usage, corrections, imports",
+    "usage": "Usage changes",
     "limit": "Limits",
-    "delivery": "Failed outgoing webhooks",
+    "delivery": "Deliveries",
     "audit": "Audit trail",
 }
 

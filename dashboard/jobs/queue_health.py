@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ SLOW_AFTER = timedelta(minutes=2)
 # RQ's scheduler says at least once a minute that it lives.
 SILENT_AFTER = timedelta(minutes=3)
 LONGEST_ERROR = 500
+# The line of a traceback that names the exception: its message may have lines of its own.
+RAISED = re.compile(r"[\w.]*[A-Z]\w*(: |$)")
 
 
 class QueueDown(Exception):
@@ -64,7 +67,7 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True)
 class FailedJob:
-    """A job that raised. `error` is the end of its traceback."""
+    """A job that raised. `error` is the exception."""
 
     id: str
     queue: str
@@ -225,8 +228,9 @@ def _view_worker(worker: BaseWorker) -> WorkerView:
 def _view_failed(job: Job) -> FailedJob:
     result = job.latest_result()
     trace = (result.exc_string if result else None) or ""
-    last = next((line for line in reversed(trace.strip().splitlines()) if line.strip()), "No traceback was kept.")
-    return FailedJob(job.id, job.origin, _call(job), job.ended_at, last[:LONGEST_ERROR])
+    raised = [line for line in trace.splitlines() if RAISED.match(line)]
+    error = raised[-1] if raised else "No traceback was kept."
+    return FailedJob(job.id, job.origin, _call(job), job.ended_at, error[:LONGEST_ERROR])
 
 
 def _call(job: Job) -> str:
