@@ -108,7 +108,3 @@ def refresh_at(moment: datetime) -> None:
     """As the job does, at another moment."""
     with unit_of_work() as session:
         refresh_totals(session, list_outdated_totals(session, moment), moment)
-
-
-def test_staff_start_here(staff: FlaskClient) -> None:
-    assert staff.get("/").headers["Location"] == "/staff"
