@@ -49,7 +49,8 @@ def _since(moment: str, column: str) -> str:
     total = f"COALESCE(sum(r.{column}) FILTER (WHERE r.bucket_start >= {moment}), 0)"
     if column == "events":
         return total
-    return f"CASE WHEN r.{LEVEL} THEN (array_agg(r.quantity ORDER BY r.bucket_start DESC))[1] ELSE {total} END"
+    latest = f"(array_agg(r.quantity ORDER BY r.bucket_start DESC) FILTER (WHERE r.{LEVEL}))[1]"
+    return f"COALESCE({latest}, {total})"
 
 
 _REFRESH = text(

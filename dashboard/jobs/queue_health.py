@@ -27,7 +27,7 @@ SLOW_AFTER = timedelta(minutes=2)
 SILENT_AFTER = timedelta(minutes=3)
 LONGEST_ERROR = 500
 # The line of a traceback that names the exception: its message may have lines of its own.
-RAISED = re.compile(r"[\w.]*[A-Z]\w*(: |$)")
+RAISED = re.compile(r"[\w.]*[A-Z]\w*[a-z]\w*(: |$)")
 
 
 class QueueDown(Exception):

@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from dashboard.billing.billing_state import list_delinquent
 from dashboard.billing.sync_runs import find_run, list_runs, overview
 from dashboard.jobs.metering import start_sync
+from dashboard.web.viewing import current_view
 from dashboard.wiring import now, session
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
@@ -17,9 +18,10 @@ blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 @blueprint.before_request
 @login_required
 def require_staff() -> None:
-    """Staff only."""
+    """Staff only; the banner of a view is on their pages too."""
     if not current_user.is_staff:
         abort(404, "There is nothing here.")
+    current_view()
 
 
 @blueprint.get("/syncs")
