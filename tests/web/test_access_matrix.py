@@ -22,6 +22,7 @@ from tests.web.walking import World, make_world, methods_of, rules
 # Pages of a tenant: who of its own people gets in. Staff get in to read through a view, and nobody else does.
 READERS = ("viewer", "admin", "owner")
 BUYERS = ("admin", "owner")
+AUDITORS = (*BUYERS, "staff")
 TENANT_PAGES: dict[str, tuple[str, ...]] = {
     "GET tenant.api_keys": BUYERS,
     "POST tenant.create_key": BUYERS,
@@ -31,6 +32,21 @@ TENANT_PAGES: dict[str, tuple[str, ...]] = {
     "GET tenant.invoices": READERS,
     "GET tenant.late_usage": READERS,
     "GET tenant.usage": READERS,
+    "GET tenant.settings": READERS,
+    "POST tenant.update_settings": BUYERS,
+    "GET tenant.alerts": READERS,
+    "POST tenant.update_alerts": BUYERS,
+    "GET tenant.audit": AUDITORS,
+    "GET tenant.members": READERS,
+    "POST tenant.invite_member": BUYERS,
+    "POST tenant.resend_invitation": BUYERS,
+    "POST tenant.withdraw_invitation": BUYERS,
+    "POST tenant.update_member": BUYERS,
+    "GET tenant.confirm_remove_member": BUYERS,
+    "POST tenant.remove_member": BUYERS,
+    "GET tenant.notices": READERS,
+    "POST tenant.mark_notices_read": READERS,
+    "POST tenant.update_notice_mail": READERS,
     "GET tenant.payment_methods": READERS,
     "POST tenant.make_default": BUYERS,
     "POST tenant.remove_method": BUYERS,
@@ -94,6 +110,8 @@ PUBLIC = {
     "GET openapi.spec",
     "GET reference.index",
 }
+# For whoever was sent the address by mail; to anybody else there is nothing.
+INVITED = {"GET invitations.show", "POST invitations.accept"}
 # Called by Stripe and Twilio: only with their signature.
 SIGNED = {
     "POST stripe_webhooks.create",
@@ -160,7 +178,7 @@ def routes(app: Flask, world: World) -> list[Route]:
 def test_every_route_stands_in_a_table(app: Flask) -> None:
     found = {f"{method} {rule.endpoint}" for rule in rules(app) for method in methods_of(rule)}
     keyed = {name for name in found if name.partition(" ")[2].partition(".")[0] in KEYED}
-    known = {*TENANT_PAGES, *STAFF_PAGES, *MEMBERS_PAGES, *PUBLIC, *SIGNED, *keyed}
+    known = {*TENANT_PAGES, *STAFF_PAGES, *MEMBERS_PAGES, *PUBLIC, *INVITED, *SIGNED, *keyed}
     missing, gone = sorted(found - known), sorted(known - found)
     lines = "\n".join(
         f'    "{name}": READERS or BUYERS,' if " tenant." in name else f'    "{name}",' for name in missing
@@ -207,6 +225,8 @@ def test_ones_own_pages_ask_for_a_login(app: Flask, world: World) -> None:
             assert ask(owner, route).headers["Location"].startswith(f"/tenants/{world.tenant_id}"), route.name
         elif route.name in PUBLIC:
             assert ask(anonymous, route).status_code not in {401, 403, 404}, route.name
+        elif route.name in INVITED:
+            assert ask(anonymous, route).status_code == ask(owner, route).status_code == 404, route.name
 
 
 def test_without_its_signature_a_callback_is_refused(app: Flask, world: World) -> None:
@@ -271,7 +291,7 @@ def is_right(route: Route, who: str, answer: TestResponse) -> bool:
         asked = answer.status_code == 303 and "/view" in answer.headers["Location"]
         return asked if is_read else answer.status_code == 403
     if who == "viewing staff":
-        may = is_read and "viewer" in TENANT_PAGES[route.name]
+        may = is_read and not {"viewer", "staff"}.isdisjoint(TENANT_PAGES[route.name])
         return answer.status_code not in {303, 401, 403, 404} if may else answer.status_code == 403
     if who not in TENANT_PAGES[route.name]:
         return answer.status_code == 403

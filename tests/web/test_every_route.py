@@ -49,7 +49,7 @@ def world(app: Flask) -> World:
 
 def test_no_address_breaks_the_tenants_pages(app: Flask, world: World) -> None:
     owner = log_in(app, world.tenant_id)
-    asked = walk(app, owner, world, of=("tenant", "auth"))
+    asked = walk(app, owner, world, of=("tenant", "auth", "invitations"))
     assert {"period", "status", "q", "after", "before", "cursor"} <= asked
 
 

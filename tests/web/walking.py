@@ -16,6 +16,7 @@ from werkzeug.routing import Rule
 from dashboard.billing import api_keys
 from dashboard.billing.api_keys import ALL_SCOPES
 from dashboard.database import db
+from dashboard.models import Role
 from dashboard.wiring import now, unit_of_work
 from tests.factories import make_user
 from tests.web.staff.scenes import make_eventful_tenant
@@ -51,11 +52,11 @@ def make_world(name: str = f"Acme {SCRIPT}") -> World:
     """A stored world. Texts that people write hold script."""
     with unit_of_work() as session:
         tenant = make_eventful_tenant(session, name)
-        make_user(session, tenant, name=f"Eve {SCRIPT}")
+        eve = make_user(session, tenant, Role.VIEWER, name=f"Eve {SCRIPT}").id
         key = api_keys.create_api_key(session, tenant.id, f"Key {SCRIPT}", now(), scopes=list(ALL_SCOPES))
         tenant_id = tenant.id
         _spoil(session.connection(), tenant_id)
-    return World(tenant_id, key, _ids(tenant_id))
+    return World(tenant_id, key, {**_ids(tenant_id), "user_id": eve})
 
 
 def _spoil(connection: Any, tenant_id: int) -> None:
@@ -87,13 +88,8 @@ def _ids(tenant_id: int) -> dict[str, object]:
         for name, table in tables.items()
     }
     ids |= {name: db.session.scalar(text("SELECT min(id) FROM sync_runs")) for name in ("sync_id", "run_id")}
-    made_up: dict[str, object] = {
-        "method_id": "pm_none",
-        "job_id": "none",
-        "call_id": 1,
-        "message_id": 1,
-        "key": "none",
-    }
+    made_up: dict[str, object] = {name: 1 for name in ("call_id", "message_id", "invitation_id")}
+    made_up |= {"method_id": "pm_none", "job_id": "none", "key": "none", "token": "none"}
     return {
         "tenant_id": tenant_id,
         "usage_type": "SMS_SENT",

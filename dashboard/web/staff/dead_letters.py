@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from flask import flash, redirect, render_template, url_for
-from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from dashboard.billing.audit import Actor, ActorKind, record_audit
 from dashboard.billing.dead_letters import list_failed_events, list_failing_endpoints, send_failed_again
 from dashboard.billing.staff_overview import count_waiting
 from dashboard.jobs import queue_health
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queue_health import FailedJob, QueueDown
 from dashboard.jobs.queues import OUTGOING, enqueue
+from dashboard.web.audit import audit, current_actor
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 
@@ -39,7 +38,7 @@ def dead_letters() -> str:
 @blueprint.post("/dead-letters/endpoints/<int:tenant_id>/<int:endpoint_id>/replay")
 def replay_endpoint(tenant_id: int, endpoint_id: int) -> Response:
     """Send an endpoint's failed deliveries again."""
-    count = send_failed_again(session(), tenant_id, endpoint_id, actor=_actor(), now=now())
+    count = send_failed_again(session(), tenant_id, endpoint_id, actor=current_actor(), now=now())
     session().commit()
     enqueue(OUTGOING, send_due_webhooks)
     flash(f"Failed deliveries on their way again: {count}.", "info")
@@ -65,13 +64,7 @@ def _do(job_id: str, action: str, said: str) -> Response:
     except QueueDown as error:
         flash(f"{error}.", "error")
     else:
-        record_audit(
-            session(), actor=_actor(), tenant_id=None, action=action, subject=call, details={"job": job_id}, now=now()
-        )
+        audit(action, call, {"job": job_id})
         session().commit()
         flash(said.format(call), "info")
     return redirect(url_for("staff.dead_letters"), 303)
-
-
-def _actor() -> Actor:
-    return Actor(current_user.email, ActorKind.STAFF)
