@@ -88,7 +88,7 @@ def _ids(tenant_id: int) -> dict[str, object]:
         for name, table in tables.items()
     }
     ids |= {name: db.session.scalar(text("SELECT min(id) FROM sync_runs")) for name in ("sync_id", "run_id")}
-    made_up: dict[str, object] = {name: 1 for name in ("call_id", "message_id", "invitation_id")}
+    made_up: dict[str, object] = dict.fromkeys(("call_id", "message_id", "invitation_id"), 1)
     made_up |= {"method_id": "pm_none", "job_id": "none", "key": "none", "token": "none"}
     return {
         "tenant_id": tenant_id,
