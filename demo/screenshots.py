@@ -28,6 +28,11 @@ OWN = {
     "reference": "/api/docs",
 }
 STAFF = {
+    "staff": "/staff",
+    "tenants": "/staff/tenants",
+    "story": "/staff/tenants/1",
+    "dead-letters": "/staff/dead-letters",
+    "queues": "/staff/queues",
     "syncs": "/staff/syncs",
     "sync": "/staff/syncs/1",
     "stripe-webhooks": "/staff/webhooks",

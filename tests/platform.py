@@ -59,6 +59,15 @@ def log_in(app: Flask, tenant_id: int | None = None, role: Role = Role.OWNER, *,
     return client
 
 
+def view_as_staff(app: Flask, tenant_id: int) -> FlaskClient:
+    """A browser of staff in which a view of the tenant has begun."""
+    client = log_in(app, staff=True)
+    address = f"/staff/tenants/{tenant_id}/view"
+    form = {"csrf_token": csrf_of(client.get(address)), "reason": "tests"}
+    assert client.post(address, data=form).status_code == 303
+    return client
+
+
 def csrf_of(page: TestResponse) -> str:
     """The token of a page's first form."""
     found = re.search(r'name="csrf_token" value="([^"]+)"', page.text)

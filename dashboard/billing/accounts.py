@@ -83,19 +83,25 @@ def authenticate(session: Session, email: str, password: str) -> User | None:
     return user
 
 
-def role_of(session: Session, user: User, tenant_id: int) -> str | None:
-    """What this person is to the tenant: a member's role, "staff", or None (a stranger)."""
-    role = session.scalars(
-        select(Membership.role).where(Membership.tenant_id == tenant_id, Membership.user_id == user.id)
+def find_membership(session: Session, user: User, tenant_id: int) -> tuple[Tenant, str] | tuple[None, None]:
+    """The tenant and this person's role in it; nothing for a stranger, whether or not there is such a tenant."""
+    row = session.execute(
+        select(Tenant, Membership.role)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(Tenant.id == tenant_id, Membership.tenant_id == tenant_id, Membership.user_id == user.id)
     ).first()
-    return role or ("staff" if user.is_staff else None)
+    return (row[0], row[1]) if row else (None, None)
 
 
 def tenants_of(session: Session, user: User) -> list[Tenant]:
-    """The tenants this person may see, by name; staff see all."""
-    query = select(Tenant).order_by(Tenant.name).limit(200)
-    if not user.is_staff:
-        query = query.join(Membership, Membership.tenant_id == Tenant.id).where(Membership.user_id == user.id)
+    """The tenants this person is a member of, by name."""
+    query = (
+        select(Tenant)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(Membership.user_id == user.id)
+        .order_by(Tenant.name)
+        .limit(200)
+    )
     return list(session.scalars(query))
 
 

@@ -35,6 +35,7 @@ ACTIONS: Mapping[str, str] = {
     "webhook.created": "Added a webhook endpoint",
     "webhook.changed": "Changed a webhook endpoint",
     "webhook.deleted": "Deleted a webhook endpoint",
+    "webhook.replayed": "Sent failed webhooks again",
     "cap.set": "Set a cap",
     "cap.lifted": "Lifted a cap",
     "budget.set": "Set the budget",
@@ -52,6 +53,8 @@ ACTIONS: Mapping[str, str] = {
     "price.mapped": "Said what a price means",
     "stripe_event.replayed": "Replayed a Stripe webhook",
     "stripe_events.replayed": "Replayed all failed Stripe webhooks",
+    "job.requeued": "Put a failed job into its queue again",
+    "job.dropped": "Dropped a failed job",
     "view.started": "Began to view the account, read-only",
     "view.stopped": "Stopped viewing the account",
 }

@@ -24,6 +24,7 @@ from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
 from dashboard.models.proposal import BillingProposal, ProposalKind, ProposalState
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
+from dashboard.models.staff import StaffCount, StaffView, TenantUsageTotal
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage
@@ -69,6 +70,8 @@ __all__ = [
     "ProposalState",
     "Refund",
     "Role",
+    "StaffCount",
+    "StaffView",
     "StorageReading",
     "StripeCatchUp",
     "StripeEvent",
@@ -78,6 +81,7 @@ __all__ = [
     "SyncRun",
     "SyncState",
     "Tenant",
+    "TenantUsageTotal",
     "TextMessage",
     "UnassignedCallback",
     "UsageAlertLook",

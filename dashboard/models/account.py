@@ -39,7 +39,7 @@ class Tenant(Base):
 
 
 class User(Base):
-    """A person who logs in. Staff see every tenant."""
+    """A person who logs in. Staff see what is about all tenants, and one tenant's pages read-only."""
 
     __tablename__ = "users"
     __table_args__ = (Index("ux_users_email", "email", unique=True),)

@@ -116,3 +116,11 @@ Index(
     UsageEvent.occurred_at,
     postgresql_where=text("corrects_id IS NOT NULL"),
 )
+
+# A tenant's story shows them in the order in which they came.
+Index(
+    "ix_billing_usage_corrections_came",
+    UsageEvent.tenant_id,
+    UsageEvent.recorded_at,
+    postgresql_where=text("corrects_id IS NOT NULL"),
+)

@@ -11,6 +11,7 @@ from dashboard.billing.notices import count_unread
 from dashboard.billing.plans import catalog
 from dashboard.config import Settings
 from dashboard.models import Role
+from dashboard.web.viewing import current_view
 from dashboard.wiring import now, session
 
 
@@ -29,6 +30,7 @@ def register(app: Flask, settings: Settings) -> None:
             "billing": find_state(session(), g.tenant.id) if "tenant" in g else None,
             "tenants": tenants_of(session(), current_user) if current_user.is_authenticated else [],
             "brand": catalog().brand,
+            "staff_view": current_view(),
             "theme": theme if theme in {"light", "dark"} else None,
             "now": now(),
             "sandbox": settings.uses_sandbox,

@@ -51,9 +51,9 @@ def register(app: Flask) -> None:
 @blueprint.get("/")
 @login_required
 def home() -> BaseResponse:
-    """A member's own usage page; staff start with the sync."""
+    """A member's own usage page; staff start with all tenants."""
     if current_user.is_staff:
-        return redirect(url_for("staff.syncs"), 303)
+        return redirect(url_for("staff.home"), 303)
     return _own("tenant.usage")
 
 
@@ -68,6 +68,8 @@ def own_page(page: str) -> BaseResponse:
 
 def _own(endpoint: str) -> BaseResponse:
     tenants = tenants_of(session(), current_user)
+    if not tenants and current_user.is_staff:
+        return redirect(url_for("staff.home"), 303)
     if not tenants:
         return Response(render_template("auth/no_tenant.html"), 200)
     query = f"?{request.query_string.decode()}" if request.query_string else ""
