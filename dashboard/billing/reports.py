@@ -13,7 +13,7 @@ from dashboard.billing.errors import NotFound
 from dashboard.billing.periods import Period, list_periods
 from dashboard.billing.plans import catalog, free_plan, plan_name
 from dashboard.billing.pricing import cost_of, metered_prices
-from dashboard.billing.totals import last_recorded_at, totals_between, totals_by_day
+from dashboard.billing.totals import totals_between, totals_by_day, totals_of_spans
 from dashboard.billing.usage_types import FAMILIES, USAGE_TYPES, Family, UsageType
 from dashboard.models import Tenant
 
@@ -92,7 +92,8 @@ def report_usage(
     family = FAMILIES.get(family_key or "texts")
     if family is None:
         raise NotFound(f"no usage family {family_key}")
-    totals = totals_between(session, tenant.id, list(USAGE_TYPES), period.starts_at, period.ends_at)
+    (now_totals,) = totals_of_spans(session, tenant.id, list(USAGE_TYPES), [(period.starts_at, period.ends_at)])
+    totals = {name: each.quantity for name, each in now_totals.items()}
     previous = _previous_totals(session, tenant.id, periods, period, now)
     kinds = [USAGE_TYPES[name] for name in family.types]
     days = _days(session, tenant.id, period, kinds, now)
@@ -110,7 +111,7 @@ def report_usage(
             TypeTotal(kind, totals.get(kind.name, 0), previous.get(kind.name, 0) if previous is not None else None)
             for kind in USAGE_TYPES.values()
         ),
-        updated_at=last_recorded_at(session, tenant.id, period.starts_at.replace(minute=0, second=0)),
+        updated_at=max((each.recorded_at for each in now_totals.values() if each.recorded_at), default=None),
         plan_label=label_plan(period.priced_as),
         currency=catalog().currency,
     )
