@@ -23,7 +23,7 @@ def totals_by_slot(
 ) -> dict[datetime, Total]:
     """The totals of one type by the `slot` ("hour" or "day", UTC) they begin in; empty slots are absent."""
     (found,) = totals_of_ranges(session, tenant_id, [span], [usage_type], slot, filters)
-    return {start: total for (_, start), total in found.items() if start is not None}
+    return {start: total for (_, start), total in found.items()}
 
 
 def totals_of_ranges(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -40,7 +40,9 @@ class Total:
     recorded_at: datetime | None = None
 
 
-Key = tuple[str, datetime | None]
+# Type and slot; where there are no slots, `EVER` stands for the whole span.
+EVER = datetime(2000, 1, 1, tzinfo=UTC)
+Key = tuple[str, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +115,11 @@ def _select(n: int, piece: Piece, which: str, slot: str | None, filters: UsageFi
 
 def _add(totals: dict[Key, Total], row: Any) -> None:
     """Rows come in the order of time: of a level the later one counts."""
-    before = totals.get((row.usage_type, row.slot), Total())
+    key = row.usage_type, row.slot or EVER
+    before = totals.get(key, Total())
     quantity = row.quantity if row.usage_type in LEVELS else before.quantity + row.quantity
     recorded = max(filter(None, (before.recorded_at, row.recorded_at)), default=None)
-    totals[row.usage_type, row.slot] = Total(quantity, before.events + row.events, recorded)
+    totals[key] = Total(quantity, before.events + row.events, recorded)
 
 
 def _next_midnight(moment: datetime) -> datetime:

@@ -32,7 +32,7 @@ def totals_by_day(
     """The total of each type and UTC day in `[start, stop)`; for a level the day's latest reading."""
     pieces = whole_buckets(0, start, stop, "day")
     found = read_pieces(session, tenant_id, pieces, usage_types, "day")
-    return {(name, day.date()): total.quantity for each in found for (name, day), total in each.items() if day}
+    return {(name, day.date()): total.quantity for each in found for (name, day), total in each.items()}
 
 
 def _quantities(totals: dict[str, Total]) -> dict[str, int]:

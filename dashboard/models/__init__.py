@@ -1,14 +1,17 @@
 """Tables only. Importing this package makes every one of them known."""
 
 from dashboard.models.account import ApiKey, Membership, Role, Tenant, User
+from dashboard.models.audit import AuditEntry
 from dashboard.models.billing_state import Access, BillingState
 from dashboard.models.call import Call, Direction
 from dashboard.models.catalog import CatalogMeter, CatalogPrice, PriceMapping
 from dashboard.models.checkout import BillingRequest, CheckoutSession, CheckoutState, SubscriptionOutlook
 from dashboard.models.credit_note import CreditNote, CreditNoteLine
+from dashboard.models.invitation import Invitation
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.invoice_payment import InvoicePayment, PaymentAttempt, Refund
 from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
+from dashboard.models.notice import AlertRule, Mail, MailState, Notice
 from dashboard.models.outgoing import OutgoingState
 from dashboard.models.outgoing_webhook import (
     DeliveryState,
@@ -28,7 +31,9 @@ from dashboard.models.usage_import import ImportState, UsageImport, UsageImportE
 
 __all__ = [
     "Access",
+    "AlertRule",
     "ApiKey",
+    "AuditEntry",
     "BillingPeriod",
     "BillingRequest",
     "BillingState",
@@ -42,13 +47,17 @@ __all__ = [
     "DeliveryState",
     "Direction",
     "ImportState",
+    "Invitation",
     "Invoice",
     "InvoiceLine",
     "InvoicePayment",
+    "Mail",
+    "MailState",
     "Membership",
     "MeterErrorReport",
     "MeterEvent",
     "MeterEventState",
+    "Notice",
     "OutgoingState",
     "PaymentAttempt",
     "PhoneNumber",

@@ -6,6 +6,7 @@ from flask import Blueprint, abort, g, request
 from flask_login import current_user, login_required
 
 from dashboard.billing.accounts import role_of
+from dashboard.locales import reader_of
 from dashboard.models import Tenant
 from dashboard.wiring import session
 
@@ -23,6 +24,7 @@ def find_tenant() -> None:
     if tenant is None or role is None:
         abort(404, "There is nothing here.")
     g.tenant, g.role = tenant, role
+    g.reader = reader_of(tenant.locale, tenant.time_zone)
 
 
 def require_buyer() -> None:
@@ -40,5 +42,6 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     plans,  # noqa: F401
     subscription,  # noqa: F401
     usage,  # noqa: F401
+    usage_actions,  # noqa: F401
     webhooks,  # noqa: F401
 )
