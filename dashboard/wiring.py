@@ -20,6 +20,7 @@ from dashboard.billing.ports import BillingProvider, TelephonyProvider
 from dashboard.clock import Clock
 from dashboard.config import Settings, SettingsError
 from dashboard.database import db
+from dashboard.integrations.mail_sender import MailSender, build_sender
 from dashboard.integrations.stripe.client import build_client
 from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.twilio.gateway import TwilioGateway
@@ -41,6 +42,7 @@ class Wiring:
     stripe_client: StripeClient
     billing: BillingProvider
     webhooks: WebhookSender
+    mail: MailSender | None
     telephony: TelephonyProvider
 
 
@@ -54,15 +56,17 @@ def wire(app: Flask, settings: Settings) -> Wiring:
     except CatalogError as error:
         raise SettingsError(f"CATALOG_FILE: {error}") from error
     client = build_client(settings)
+    clock = Clock(settings.clock_file)
     wiring = Wiring(
         settings=settings,
-        clock=Clock(settings.clock_file),
+        clock=clock,
         redis=Redis.from_url(settings.redis_url, socket_connect_timeout=5),
         pins=read_pins(settings),
         payment_policy=read_payment_policy(settings),
         stripe_client=client,
         billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
+        mail=build_sender(settings, clock),
         telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring

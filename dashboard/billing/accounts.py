@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from datetime import datetime
 from functools import lru_cache
@@ -13,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.fields import need_text
+from dashboard.billing.fields import need_email, need_name
 from dashboard.billing.inbound import assign_number
 from dashboard.billing.phone_numbers import need_number
 from dashboard.models import Membership, Role, Tenant, User
@@ -30,8 +29,8 @@ def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: 
     if sms_from is not None:
         need_number(sms_from, "sms_from")
     tenant = Tenant(
-        name=need_text(name, "name"),
-        billing_email=_email(billing_email, "billing_email"),
+        name=need_name(name, "name"),
+        billing_email=need_email(billing_email, "billing_email"),
         sms_from=sms_from,
         created_at=now,
     )
@@ -49,14 +48,14 @@ def create_user(
 
     Raises `InvalidInput` for a malformed or taken email or a short password.
     """
-    address = _email(email, "email")
+    address = need_email(email, "email")
     if len(password) < MIN_PASSWORD:
         raise InvalidInput("password", f"must have at least {MIN_PASSWORD} characters")
     if session.scalars(select(User.id).where(User.email == address)).first():
         raise InvalidInput("email", "belongs to another account")
     user = User(
         email=address,
-        name=need_text(name, "name"),
+        name=need_name(name, "name"),
         password_hash=_hasher.hash(password),
         is_staff=is_staff,
         created_at=now,
@@ -98,13 +97,6 @@ def tenants_of(session: Session, user: User) -> list[Tenant]:
     if not user.is_staff:
         query = query.join(Membership, Membership.tenant_id == Tenant.id).where(Membership.user_id == user.id)
     return list(session.scalars(query))
-
-
-def _email(value: str, field: str) -> str:
-    address = value.strip().lower()
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) or len(address) > 254:
-        raise InvalidInput(field, "must be an email address")
-    return address
 
 
 @lru_cache(maxsize=1)

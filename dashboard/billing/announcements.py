@@ -12,6 +12,7 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.notices import NoticeKind, store_notice
 from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.webhook_endpoints import TEST_EVENT, find_endpoint
 from dashboard.models import Invoice, Subscription
@@ -87,6 +88,8 @@ def announce_invoice(session: Session, invoice: Invoice, before: InvoiceState | 
     for event_type, which in steps:
         key = f"{event_type}:{invoice.id}{which}"
         announce(session, invoice.tenant_id, event_type, _as_json(invoice), key=key, now=now)
+        if event_type == "invoice.payment_failed":
+            store_notice(session, invoice.tenant_id, NoticeKind.PAYMENT_FAILED, _as_notice(invoice), key=key, now=now)
 
 
 def _tried_again(after: InvoiceState, before: InvoiceState | None) -> bool:
@@ -108,6 +111,17 @@ def _as_json(invoice: Invoice) -> dict[str, object]:
         "period_start": invoice.period_start.isoformat(),
         "period_end": invoice.period_end.isoformat(),
         "hosted_invoice_url": invoice.hosted_invoice_url,
+    }
+
+
+def _as_notice(invoice: Invoice) -> dict[str, object]:
+    next_attempt = invoice.next_payment_attempt
+    return {
+        "invoice_id": invoice.id,
+        "number": invoice.number,
+        "currency": invoice.currency,
+        "amount_remaining": invoice.amount_remaining,
+        "next_payment_attempt": next_attempt.isoformat() if next_attempt else None,
     }
 
 

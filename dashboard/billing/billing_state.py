@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import PaymentOverdue
+from dashboard.billing.notices import NoticeKind, store_notice
 from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.payment_policy import PaymentPolicy, decide_access
 from dashboard.billing.plans import PLANS, free_plan
@@ -89,6 +90,10 @@ def follow_state(session: Session, tenant_id: int, policy: PaymentPolicy, now: d
         data = {**as_json(state), "previous": before}
         key = f"billing_state.changed:{state.revision}"
         announce(session, tenant_id, "billing_state.changed", data, key=key, now=now)
+        if state.access == Access.READ_ONLY != before["access"]:
+            owed = {name: data[name] for name in ("invoice_id", "amount_owed", "currency", "status")}
+            key = f"sending.stopped:{state.revision}"
+            store_notice(session, tenant_id, NoticeKind.SENDING_STOPPED, owed, key=key, now=now)
     session.flush()
     return changed
 

@@ -91,6 +91,8 @@ class BillingProvider(MeterSender, EventProvider, InvoiceProvider, SubscriptionP
         """The lookup keys of the features the customer is entitled to now, or None for an unknown customer."""
 
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str: ...
+    def update_customer(self, customer_id: str, *, name: str, email: str) -> None:
+        """Overwrite what invoices and receipts are addressed to."""
 
 
 @dataclass(frozen=True, slots=True)

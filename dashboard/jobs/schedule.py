@@ -8,6 +8,7 @@ from dashboard.billing import sync_runs
 from dashboard.jobs.api_requests import record_spooled_requests
 from dashboard.jobs.billing_states import fetch_partial_invoices, follow_restricted_states, follow_stale_states
 from dashboard.jobs.catch_up import catch_up_quietly
+from dashboard.jobs.mails import enqueue_due_mails
 from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
 from dashboard.jobs.prices import settle_prices
@@ -44,6 +45,7 @@ def sweep() -> None:
         enqueue(METERING, sync_meters, run_id, timeout=HOUR)
     follow_stale_states()
     enqueue_due_webhooks()
+    enqueue_due_mails()
     enqueue_storage_reading()
     record_spooled_requests()
     settle_prices()

@@ -61,6 +61,12 @@ class Mail(Base):
         UniqueConstraint("tenant_id", "key", "recipient"),
         CheckConstraint("state IN ('pending', 'sent', 'failed')", name="state"),
         Index("ix_mails_due", "tenant_id", "next_attempt_at", postgresql_where=text("state = 'pending'")),
+        Index(
+            "ix_mails_invitation",
+            "tenant_id",
+            "invitation_id",
+            postgresql_where=text("invitation_id IS NOT NULL"),
+        ),
     )
 
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)

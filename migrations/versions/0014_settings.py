@@ -115,6 +115,12 @@ def _create_mails() -> None:
     op.create_index(
         "ix_mails_due", "mails", ["tenant_id", "next_attempt_at"], postgresql_where=sa.text("state = 'pending'")
     )
+    op.create_index(
+        "ix_mails_invitation",
+        "mails",
+        ["tenant_id", "invitation_id"],
+        postgresql_where=sa.text("invitation_id IS NOT NULL"),
+    )
 
 
 def _create_owned(table: str, *parts: sa.schema.SchemaItem) -> None:

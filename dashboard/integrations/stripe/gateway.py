@@ -52,6 +52,11 @@ class StripeGateway(EventGateway, InvoiceGateway, CheckoutGateway, SubscriptionG
             )
         return customer.id
 
+    def update_customer(self, customer_id: str, *, name: str, email: str) -> None:
+        """Overwrite the customer's name and address of mail."""
+        with domain_errors():
+            self._v1.customers.update(customer_id, {"name": name, "email": email})
+
     def send_meter_event(
         self, *, event_name: str, payload: Mapping[str, str], identifier: str, timestamp: datetime
     ) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Flask, Response, flash, make_response, redirect, render_template, request, url_for
 from flask import session as cookie
 from flask_login import LoginManager, current_user, login_required, login_user, logout_user
@@ -14,28 +12,11 @@ from wtforms.validators import DataRequired, Length
 
 from dashboard.billing.accounts import authenticate, tenants_of
 from dashboard.models import User
+from dashboard.web.auth.account import Account
 from dashboard.web.auth.throttle import LoginThrottle
 from dashboard.wiring import session, wiring
 
 blueprint = Blueprint("auth", __name__)
-
-
-class Account:
-    """A user as Flask-Login sees one: every other attribute is the user's own."""
-
-    is_active = True
-    is_authenticated = True
-    is_anonymous = False
-
-    def __init__(self, user: User) -> None:
-        self.user = user
-
-    def get_id(self) -> str:
-        """The id kept in the session cookie."""
-        return str(self.user.id)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.user, name)
 
 
 class LoginForm(FlaskForm):

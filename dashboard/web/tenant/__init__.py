@@ -34,12 +34,17 @@ def require_buyer() -> None:
 
 
 from dashboard.web.tenant import (  # noqa: E402 (they add their views)
+    alerts,  # noqa: F401
     api_keys,  # noqa: F401
+    audit,  # noqa: F401
     invoices,  # noqa: F401
     late_usage,  # noqa: F401
+    members,  # noqa: F401
+    notices,  # noqa: F401
     payment_methods,  # noqa: F401
     plan_changes,  # noqa: F401
     plans,  # noqa: F401
+    settings,  # noqa: F401
     subscription,  # noqa: F401
     usage,  # noqa: F401
     usage_actions,  # noqa: F401
