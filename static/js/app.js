@@ -89,6 +89,16 @@ const startCharts = () => document.querySelectorAll('[data-chart]').forEach(star
 startCharts();
 document.addEventListener('htmx:after:swap', startCharts);
 
+// Copying a line; without scripts it is selected by hand.
+for (const button of document.querySelectorAll('[data-copy]')) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.lastChild.textContent = 'Copied';
+  });
+}
+
 // A failed request keeps the page as it is and says so.
 document.addEventListener('htmx:response:error', () => {
   const toast = document.createElement('p');

@@ -41,6 +41,7 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     late_usage,  # noqa: F401
     members,  # noqa: F401
     notices,  # noqa: F401
+    overview,  # noqa: F401
     payment_methods,  # noqa: F401
     plan_changes,  # noqa: F401
     plans,  # noqa: F401
