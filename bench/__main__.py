@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import history, usage, webhooks
+from bench import history, pages, usage, webhooks
 from bench.copy import copy_rate
 from bench.figures import Figure
 from bench.services import FOLDER, Services, services
@@ -31,11 +31,14 @@ MEASURES: dict[str, Measure] = {
     "webhook.drain": webhooks.measure_drain,
     "usage.growth_10m": lambda found: history.measure_growth(found, 10 * MILLION),
     "usage.summary_10m": lambda found: history.measure_summary(found, 10 * MILLION),
+    "page.usage_10m": lambda found: pages.measure_usage_pages(found, 10 * MILLION),
 }
 LARGE: dict[str, Measure] = {
     "usage.growth_50m": lambda found: history.measure_growth(found, 50 * MILLION),
     "usage.summary_50m": lambda found: history.measure_summary(found, 50 * MILLION),
+    "page.usage_50m": lambda found: pages.measure_usage_pages(found, 50 * MILLION),
 }
+OF_10M = ("usage.growth_10m", "usage.summary_10m", "page.usage_10m")
 
 
 def main() -> None:
@@ -47,7 +50,7 @@ def main() -> None:
     parser.add_argument("--50m", dest="large", action="store_true", help="measure at 50 million rows instead of 10")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    history_measures = LARGE if options.large else {n: MEASURES[n] for n in ("usage.growth_10m", "usage.summary_10m")}
+    history_measures = LARGE if options.large else {n: MEASURES[n] for n in OF_10M}
     measures = {name: each for name, each in MEASURES.items() if name not in history_measures and "0m" not in name}
     measures |= history_measures
     chosen = [name for name in measures if not options.names or any(name.startswith(want) for want in options.names)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from math import ceil
 
 from dashboard.billing.usage_series import SlotRow
@@ -14,6 +15,10 @@ from dashboard.billing.usage_series import SlotRow
 BAR_SHARE = 0.72
 TICKS = 4
 LABELS = 8
+# Longer series of hours are labelled with their days, at noon.
+TWO_DAYS = 48
+MIDDAY = 12
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ def build_chart(rows: Sequence[SlotRow]) -> Chart:
     top = scale_top(max((max(row.total, row.previous or 0) for row in rows), default=0))
     step = 100 / max(len(rows), 1)
     every = max(ceil(len(rows) / LABELS), 1)
+    are_days_of_hours = len(rows) > TWO_DAYS and rows[1].start - rows[0].start == HOUR
     bars = []
     for n, row in enumerate(rows):
         x, width = round(n * step + step * (1 - BAR_SHARE) / 2, 3), round(step * BAR_SHARE, 3)
@@ -82,7 +88,7 @@ def build_chart(rows: Sequence[SlotRow]) -> Chart:
                 middle=round(n * step + step / 2, 2),
                 segments=_stack(row.values, top, x, width),
                 previous=Mark(x, round(x + width, 3), round(100 - height, 3)) if height else None,
-                is_labelled=n % every == every // 2,
+                is_labelled=row.start.hour == MIDDAY if are_days_of_hours else n % every == every // 2,
             )
         )
     ticks = tuple(Tick(top * n // TICKS, round(100 - 100 * n / TICKS, 2)) for n in range(TICKS + 1))

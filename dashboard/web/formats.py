@@ -61,7 +61,7 @@ def change(now: int, before: int) -> str:
     reader = current_reader()
     if before == 0:
         return "new" if now else _percent(reader, 0, 0)
-    percent = Decimal(now - before) * 100 / before
+    percent = (Decimal(now - before) * 100 / before).quantize(Decimal("0.1"))
     sign = "+" if percent > 0 else MINUS if percent < 0 else ""
     return f"{sign}{_percent(reader, abs(percent), 1)}"
 
