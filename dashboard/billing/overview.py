@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from dashboard.billing.errors import NotFound
 from dashboard.billing.forecast import Forecast, TypeForecast, make_forecast, read_days
 from dashboard.billing.next_bill import Bill, find_bill
 from dashboard.billing.periods import Period, list_periods
@@ -79,9 +80,13 @@ class Overview:
 
 
 def view_overview(session: Session, tenant: Tenant, now: datetime) -> Overview:
-    """The overview of the running period: five queries, six where the plan is about to change."""
-    periods = list_periods(session, tenant, now)
-    period = next((each for each in periods if each.is_current), periods[0])
+    """The overview of the running period: five queries, six where the plan is about to change.
+
+    Raises `NotFound` for a tenant that there was not yet at `now`.
+    """
+    period = next((each for each in list_periods(session, tenant, now) if each.is_current), None)
+    if period is None:
+        raise NotFound(f"tenant {tenant.id} has no period at {now}")
     usage = read_days(session, tenant.id, period, now)
     bill = find_bill(session, tenant.id, period)
     forecast = make_forecast(period, usage, bill, now)

@@ -112,10 +112,16 @@ def label_plan(key: str | None) -> str:
 
 def _so_far(before: Range, span: Range, now: datetime) -> Range:
     """The span before up to the same point, while this one is running; to the hour."""
-    if not span.start <= now < span.stop or before.rollups is None:
+    if not span.start <= now < span.stop:
         return before
     stop = min(before.stop, before.start + (now - span.start))
-    return replace(before, stop=stop, rollups=(before.rollups[0], stop), cut=())
+    first, last = before.rollups or (stop, stop)
+    return replace(
+        before,
+        stop=stop,
+        rollups=(first, min(last, stop)) if first < stop else None,
+        cut=tuple((start, min(end, stop)) for start, end in before.cut if start < stop),
+    )
 
 
 def _quantities(totals: Mapping[Key, Total]) -> dict[str, int]:
