@@ -41,6 +41,13 @@ _ROLL_UP = """
       FROM billing_usage WHERE source = 'bench' GROUP BY 1, 2, 3 ON CONFLICT DO NOTHING
 """
 
+_ROLL_UP_DAYS = """
+    INSERT INTO usage_days (tenant_id, usage_type, day_start, quantity, events, last_at, recorded_at)
+    SELECT tenant_id, usage_type, date_trunc('day', bucket_start, 'UTC'), sum(quantity), sum(events), max(last_at),
+           max(recorded_at)
+      FROM usage_rollups GROUP BY 1, 2, 3
+"""
+
 
 def fill(services: Services, rows: int, *, done: int = 0) -> None:
     """Grow the ledger from `done` to `rows` rows of history that ended two days ago."""
@@ -70,10 +77,12 @@ def fill(services: Services, rows: int, *, done: int = 0) -> None:
             connection.commit()
             done += chunk
         connection.execute("DELETE FROM usage_rollups")
+        connection.execute("DELETE FROM usage_days")
         connection.execute(_ROLL_UP)
+        connection.execute(_ROLL_UP_DAYS)
         connection.commit()
         connection.autocommit = True
-        for table in ("billing_usage", "usage_rollups"):
+        for table in ("billing_usage", "usage_rollups", "usage_days"):
             connection.execute(f"VACUUM (ANALYZE) {table}")
 
 

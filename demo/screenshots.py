@@ -11,7 +11,10 @@ from demo.__main__ import BASE, FOLDER, ROOT
 
 OUT = ROOT / ".local" / "shots"
 OWN = {
+    "overview": "/tenants/1",
     "usage": "/usage",
+    "usage-by-user": "/usage?group_by=user",
+    "usage-actions": "/tenants/1/usage/actions",
     "invoices": "/invoices",
     "invoice": "/invoices",
     "plans": "/plans",

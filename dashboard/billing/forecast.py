@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.next_bill import Bill, find_bill
@@ -17,6 +16,7 @@ from dashboard.billing.periods import Period
 from dashboard.billing.plans import catalog
 from dashboard.billing.pricing import Tiers, cost_of
 from dashboard.billing.projection import TAIL, Projection, project, quantile
+from dashboard.billing.rollup_reads import read_pieces, whole_buckets
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import Tenant
 
@@ -24,27 +24,6 @@ HISTORY = timedelta(weeks=9)
 DAY = timedelta(days=1)
 # Fewer common days than this say nothing of how the types go together.
 FEWEST_SCENARIOS = 10
-
-# Sums and levels apart: one aggregate for both would make PostgreSQL sort every row. `date_bin` is what the days of UTC
-# are, at half the price of `date_trunc`. The day in which the period begins comes in two parts.
-_DAYS = text(
-    """
-    SELECT usage_type, date_bin('1 day', bucket_start, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS day,
-           bucket_start >= :period_start AS is_inside, sum(quantity) AS total
-      FROM usage_rollups
-     WHERE tenant_id = :tenant_id AND usage_type = ANY(:sums) AND events > 0
-       AND bucket_start >= :start AND bucket_start < :stop
-     GROUP BY 1, 2, 3
-    UNION ALL
-    SELECT usage_type, date_bin('1 day', bucket_start, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS day,
-           bucket_start >= :period_start AS is_inside, (array_agg(quantity ORDER BY bucket_start DESC))[1] AS total
-      FROM usage_rollups
-     WHERE tenant_id = :tenant_id AND usage_type = ANY(:levels) AND events > 0
-       AND bucket_start >= :start AND bucket_start < :stop
-     GROUP BY 1, 2, 3
-     ORDER BY day, is_inside
-    """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +82,20 @@ def forecast_period(session: Session, tenant: Tenant, period: Period, now: datet
 
 def read_days(session: Session, tenant_id: int, period: Period, now: datetime) -> dict[str, DailyUsage]:
     """The days of every metered type since `HISTORY` before now, or since the period's start. One query."""
-    metered = catalog().metered
-    start = datetime.combine((now - HISTORY).date(), time.min, UTC)
-    rows = session.execute(
-        _DAYS,
-        {
-            "tenant_id": tenant_id,
-            "sums": [kind.name for kind in metered if not kind.is_level],
-            "levels": [kind.name for kind in metered if kind.is_level],
-            "start": min(start, period.starts_at),
-            "stop": period.ends_at,
-            "period_start": period.starts_at,
-        },
-    ).all()
-    found = {kind.name: DailyUsage() for kind in metered}
-    for row in rows:
-        each, total, day = found[row.usage_type], int(row.total), row.day.astimezone(UTC).date()
-        is_level = USAGE_TYPES[row.usage_type].is_level
-        each.days[day] = total if is_level else each.days.get(day, 0) + total
-        if row.is_inside:
-            each.used = total if is_level else each.used + total
+    names = [kind.name for kind in catalog().metered]
+    start = min(datetime.combine((now - HISTORY).date(), time.min, UTC), period.starts_at)
+    # The day in which the period begins comes in two parts.
+    pieces = whole_buckets(0, start, period.starts_at, "day") + whole_buckets(
+        1, period.starts_at, period.ends_at, "day"
+    )
+    found = {name: DailyUsage() for name in names}
+    for part, totals in enumerate(read_pieces(session, tenant_id, pieces, names, "day")):
+        for name, moment in sorted(totals):
+            each, total, day = found[name], totals[name, moment].quantity, moment.date()
+            is_level = USAGE_TYPES[name].is_level
+            each.days[day] = total if is_level else each.days.get(day, 0) + total
+            if part == 1:
+                each.used = total if is_level else each.used + total
     return found
 
 

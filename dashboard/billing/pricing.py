@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.catalog import Tier
@@ -20,17 +20,22 @@ Tiers = Sequence[Mapping[str, Any]]
 def metered_prices(
     session: Session, tenant_id: int, plan: str | None, subscription_id: str | None
 ) -> dict[str, CatalogPrice]:
-    """The metered prices by usage type: those of the subscription itself, else those on sale with the plan.
+    """The metered prices by usage type: those of the subscription itself, else those on sale with the plan. One query.
 
     A subscription keeps its prices when the catalogue changes. Plan None is none of ours. A stretch from before the
     subscription changed its plan has the prices on sale with the plan it had.
     """
-    subscription = session.get(Subscription, (tenant_id, subscription_id)) if subscription_id else None
-    own = subscription.price_ids if subscription else []
-    metered = select(CatalogPrice).where(CatalogPrice.usage_type.is_not(None))
-    rows = session.scalars(metered.where(CatalogPrice.price_id.in_(own))).all() if own else []
+    of_subscription = select(func.unnest(Subscription.price_ids)).where(
+        Subscription.tenant_id == tenant_id, Subscription.id == subscription_id
+    )
+    is_own = CatalogPrice.price_id.in_(of_subscription)
+    on_sale = (CatalogPrice.plan == plan) & CatalogPrice.active
+    found = session.execute(
+        select(CatalogPrice, is_own).where(CatalogPrice.usage_type.is_not(None), or_(is_own, on_sale))
+    ).all()
+    rows = [price for price, is_its_own in found if is_its_own]
     if plan is not None and all(price.plan != plan for price in rows):
-        rows = session.scalars(metered.where(CatalogPrice.plan == plan, CatalogPrice.active)).all()
+        rows = [price for price, _ in found if price.plan == plan and price.active]
     return {price.usage_type or "": price for price in rows}
 
 

@@ -28,7 +28,7 @@ from dashboard.models.staff import StaffCount, StaffView, TenantUsageTotal
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.text_message import TextMessage
-from dashboard.models.usage import UsageEvent, UsageRollup
+from dashboard.models.usage import UsageDay, UsageEvent, UsageRollup
 from dashboard.models.usage_import import ImportState, UsageImport, UsageImportError
 
 __all__ = [
@@ -87,6 +87,7 @@ __all__ = [
     "UsageAlertLook",
     "UsageBudget",
     "UsageCap",
+    "UsageDay",
     "UsageEvent",
     "UsageImport",
     "UsageImportError",

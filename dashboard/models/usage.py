@@ -1,4 +1,4 @@
-"""The ledger of billable actions and its hourly totals."""
+"""The ledger of billable actions and its totals by hour and by day."""
 
 from __future__ import annotations
 
@@ -89,6 +89,24 @@ class UsageRollup(Base):
     claim_sequence: Mapped[int] = mapped_column(server_default=text("0"))
     settled: Mapped[int] = mapped_column(server_default=text("0"))
     is_due: Mapped[bool] = mapped_column(Computed("quantity <> claimed OR claim_sequence = 0", persisted=True))
+
+
+class UsageDay(Base):
+    """The total of one tenant and type in one UTC day, kept in the ledger's own transaction.
+
+    What pages and reports read for whole days; the hours beside it serve the ends of a period and Stripe's meters.
+    For a level `quantity` is the day's latest reading and `last_at` its time.
+    """
+
+    __tablename__ = "usage_days"
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    usage_type: Mapped[str] = mapped_column(primary_key=True)
+    day_start: Mapped[datetime] = mapped_column(primary_key=True)
+    quantity: Mapped[int]
+    events: Mapped[int]
+    last_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
 
 
 # Finds what is owed to Stripe without reading history: of metered types only, the others stay due for ever.

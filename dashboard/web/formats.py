@@ -61,7 +61,7 @@ def change(now: int, before: int) -> str:
     reader = current_reader()
     if before == 0:
         return "new" if now else _percent(reader, 0, 0)
-    percent = Decimal(now - before) * 100 / before
+    percent = (Decimal(now - before) * 100 / before).quantize(Decimal("0.1"))
     sign = "+" if percent > 0 else MINUS if percent < 0 else ""
     return f"{sign}{_percent(reader, abs(percent), 1)}"
 
@@ -90,6 +90,11 @@ def short_day(moment: date | datetime) -> str:
 def week_day(moment: date | datetime) -> str:
     """Wed, Oct 14."""
     return _date(current_reader(), "MMMEd", _local_day(moment))
+
+
+def utc_hour(value: datetime) -> str:
+    """2:00 PM: the clock of UTC, as charts have it, whatever the reader's zone."""
+    return _clock(current_reader(), value)
 
 
 def moment(value: datetime) -> str:
@@ -157,6 +162,11 @@ def _date(reader: Reader, skeleton: str, value: date) -> str:
 
 
 @lru_cache(maxsize=KEPT)
+def _clock(reader: Reader, value: datetime) -> str:
+    return format_time(value, "short", tzinfo=UTC, locale=reader.locale).translate(_IN_DATES)
+
+
+@lru_cache(maxsize=KEPT)
 def _moment(reader: Reader, value: datetime) -> str:
     local = value.astimezone(reader.zone)
     clock = format_time(local, "short", tzinfo=reader.zone, locale=reader.locale)
@@ -179,5 +189,19 @@ def _zone_name(value: datetime) -> str:
 
 def register(app: Flask) -> None:
     """Offer them to templates by their names."""
-    for each in (money, amount, number, rate, change, duration, day, short_day, week_day, moment, span, zone_name):
+    for each in (
+        money,
+        amount,
+        number,
+        rate,
+        change,
+        duration,
+        day,
+        short_day,
+        week_day,
+        utc_hour,
+        moment,
+        span,
+        zone_name,
+    ):
         app.jinja_env.filters[each.__name__] = each

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import event
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from dashboard.billing.forecast import Forecast, forecast_period, shares_of_days
 from dashboard.billing.periods import list_periods
 from dashboard.billing.plans import store_price
-from dashboard.models import CatalogPrice, Subscription, SubscriptionOutlook, Tenant, UsageRollup
+from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.models import CatalogPrice, Subscription, SubscriptionOutlook, Tenant, UsageDay, UsageRollup
 from tests.factories import NOON, make_period, make_tenant
 
 START = NOON - timedelta(days=10)
@@ -19,18 +21,14 @@ END = NOON + timedelta(days=20)
 
 
 def use(session: Session, tenant: Tenant, usage_type: str, at: datetime, quantity: int) -> None:
-    """A bucket of usage, without the ledger rows behind it: a forecast reads days only."""
-    session.execute(
-        insert(UsageRollup).values(
-            tenant_id=tenant.id,
-            usage_type=usage_type,
-            bucket_start=at,
-            quantity=quantity,
-            events=1,
-            last_at=at,
-            recorded_at=at,
-        )
-    )
+    """A bucket of usage and its day, without the ledger rows behind them: a forecast reads days only."""
+    more = {"tenant_id": tenant.id, "usage_type": usage_type, "quantity": quantity, "last_at": at, "recorded_at": at}
+    session.execute(insert(UsageRollup).values(bucket_start=at, events=1, **more))
+    day = insert(UsageDay).values(day_start=at.replace(hour=0, minute=0, second=0, microsecond=0), events=1, **more)
+    is_level = USAGE_TYPES[usage_type].is_level
+    total = day.excluded.quantity if is_level else UsageDay.quantity + day.excluded.quantity
+    keys = ["tenant_id", "usage_type", "day_start"]
+    session.execute(day.on_conflict_do_update(index_elements=keys, set_={"quantity": total}))
 
 
 def use_daily(session: Session, tenant: Tenant, usage_type: str, quantity: int, days: int) -> None:

@@ -64,8 +64,10 @@ def test_every_page_is_accessible_and_fits(
     platform, tenant_id, owner, staff = furnished
     tenant = f"/tenants/{tenant_id}"
     visits: list[tuple[str | None, str]] = [
-        (owner, f"{tenant}/{page}") for page in ("usage", "usage?family=storage", "invoices", "plans")
+        (owner, f"{tenant}/{page}")
+        for page in ("usage", "usage?family=storage", "usage?group_by=user", "invoices", "plans")
     ]
+    visits += [(owner, tenant), (owner, f"{tenant}/usage/actions")]
     visits += [(owner, f"{tenant}/plans?interval=yearly"), (owner, "@invoice"), (owner, f"{tenant}/nothing")]
     visits += [(owner, f"{tenant}/settings/api-keys"), (owner, f"{tenant}/usage/late")]
     visits += [(owner, f"{tenant}/{page}") for page in ("settings", "settings/members", "settings/alerts")]

@@ -12,7 +12,7 @@ from tests.factories import usage_body
 from tests.platform import bearer, buy, csrf_of, deliver_webhooks, log_in, new_tenant, set_up_stripe, view_as_staff
 
 PAGES = ["usage", "invoices", "plans"]
-MORE = ["subscription", "payment-methods"]
+MORE = ["usage/actions", "subscription", "payment-methods"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -149,7 +149,7 @@ def test_short_addresses_lead_to_ones_own_tenant(app: Flask) -> None:
     for page in PAGES:
         assert browser.get(f"/{page}").headers["Location"] == f"/tenants/{tenant_id}/{page}"
     assert browser.get("/usage?family=ai").headers["Location"] == f"/tenants/{tenant_id}/usage?family=ai"
-    assert browser.get("/").headers["Location"] == f"/tenants/{tenant_id}/usage"
+    assert browser.get("/").headers["Location"] == f"/tenants/{tenant_id}"
     assert log_in(app, staff=True).get("/").headers["Location"] == "/staff"
 
 

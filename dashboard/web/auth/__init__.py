@@ -51,10 +51,10 @@ def register(app: Flask) -> None:
 @blueprint.get("/")
 @login_required
 def home() -> BaseResponse:
-    """A member's own usage page; staff start with all tenants."""
+    """A member's own overview; staff start with all tenants."""
     if current_user.is_staff:
         return redirect(url_for("staff.home"), 303)
-    return _own("tenant.usage")
+    return _own("tenant.overview")
 
 
 @blueprint.get("/usage", endpoint="own_usage", defaults={"page": "usage"})

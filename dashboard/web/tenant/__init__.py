@@ -10,6 +10,7 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from dashboard.billing.accounts import find_membership
+from dashboard.locales import reader_of
 from dashboard.models import Tenant
 from dashboard.web.viewing import SAFE, current_view
 from dashboard.wiring import session
@@ -31,6 +32,7 @@ def find_tenant() -> Response | None:
             abort(403, "You view this account as staff, read-only. Stop the view to do something yourself.")
     if g.tenant is None:
         return _turn_away(tenant_id)
+    g.reader = reader_of(g.tenant.locale, g.tenant.time_zone)
     return None
 
 
@@ -58,6 +60,7 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     late_usage,  # noqa: F401
     members,  # noqa: F401
     notices,  # noqa: F401
+    overview,  # noqa: F401
     payment_methods,  # noqa: F401
     plan_changes,  # noqa: F401
     plans,  # noqa: F401
@@ -65,5 +68,6 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     subscription,  # noqa: F401
     upcoming_invoice,  # noqa: F401
     usage,  # noqa: F401
+    usage_actions,  # noqa: F401
     webhooks,  # noqa: F401
 )
