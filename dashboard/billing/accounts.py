@@ -83,28 +83,6 @@ def authenticate(session: Session, email: str, password: str) -> User | None:
     return user
 
 
-def find_membership(session: Session, user: User, tenant_id: int) -> tuple[Tenant, str] | tuple[None, None]:
-    """The tenant and this person's role in it; nothing for a stranger, whether or not there is such a tenant."""
-    row = session.execute(
-        select(Tenant, Membership.role)
-        .join(Membership, Membership.tenant_id == Tenant.id)
-        .where(Tenant.id == tenant_id, Membership.tenant_id == tenant_id, Membership.user_id == user.id)
-    ).first()
-    return (row[0], row[1]) if row else (None, None)
-
-
-def tenants_of(session: Session, user: User) -> list[Tenant]:
-    """The tenants this person is a member of, by name."""
-    query = (
-        select(Tenant)
-        .join(Membership, Membership.tenant_id == Tenant.id)
-        .where(Membership.user_id == user.id)
-        .order_by(Tenant.name)
-        .limit(200)
-    )
-    return list(session.scalars(query))
-
-
 @lru_cache(maxsize=1)
 def _stand_in_hash() -> str:
     return _hasher.hash(secrets.token_hex())

@@ -15,7 +15,7 @@ from dashboard.billing.errors import InvalidInput
 from dashboard.billing.limits import MAX_BUDGET, MAX_CAP, find_budget, list_caps
 from dashboard.billing.periods import Period, list_periods
 from dashboard.billing.plans import catalog
-from dashboard.billing.pricing import cost_of_all, metered_prices, tiers_of_period
+from dashboard.billing.pricing import cost_of_all, metered_prices, tiers_of
 from dashboard.billing.totals import totals_between
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import Tenant
@@ -77,7 +77,6 @@ def view_limits(session: Session, tenant: Tenant, now: datetime) -> LimitsView:
     period = next(each for each in list_periods(session, tenant, now) if each.is_current)
     prices = metered_prices(session, tenant.id, period.priced_as, period.subscription_id)
     used = totals_between(session, tenant.id, list(USAGE_TYPES), period.starts_at, period.ends_at)
-    tiers = tiers_of_period(session, tenant.id, period.priced_as, period.subscription_id)
     included = {name: price.included for name, price in prices.items()}
     return LimitsView(
         period=period,
@@ -85,7 +84,7 @@ def view_limits(session: Session, tenant: Tenant, now: datetime) -> LimitsView:
         standings=tuple(
             Standing(kind, used.get(kind.name, 0), included.get(kind.name)) for kind in USAGE_TYPES.values()
         ),
-        cost=cost_of_all(tiers, used),
+        cost=cost_of_all(tiers_of(prices, period.priced_as), used),
         currency=catalog().currency,
     )
 

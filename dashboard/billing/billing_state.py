@@ -108,10 +108,12 @@ def note_features(session: Session, tenant_id: int, features: tuple[str, ...], n
 
 def find_state(session: Session, tenant_id: int) -> BillingState:
     """The tenant's state; one that was never stored is Free and owes nothing."""
-    found = session.get(BillingState, tenant_id)
-    if found is not None:
-        return found
-    return BillingState(
+    return state_or_free(tenant_id, session.get(BillingState, tenant_id))
+
+
+def state_or_free(tenant_id: int, found: BillingState | None) -> BillingState:
+    """The state that was found, or that of a tenant that never bought."""
+    return found or BillingState(
         tenant_id=tenant_id,
         plan=free_plan().key,
         status="none",

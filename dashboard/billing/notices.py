@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -75,18 +75,6 @@ def find_notice(session: Session, tenant_id: int, notice_id: int) -> Notice:
     if found is None:
         raise NotFound(f"no notice {notice_id}")
     return found
-
-
-def count_unread(session: Session, tenant_id: int, user_id: int) -> int:
-    """How many notices a member has not read, counted up to `MOST_COUNTED`. Who is no member has none unread."""
-    unread = (
-        select(literal(1))
-        .select_from(Membership)
-        .join(Notice, (Notice.tenant_id == Membership.tenant_id) & (Notice.id > Membership.read_up_to))
-        .where(Membership.tenant_id == tenant_id, Membership.user_id == user_id, Notice.tenant_id == tenant_id)
-        .limit(MOST_COUNTED)
-    )
-    return session.scalar(select(func.count()).select_from(unread.subquery())) or 0
 
 
 def read_up_to(session: Session, tenant_id: int, user_id: int) -> int:

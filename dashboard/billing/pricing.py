@@ -43,7 +43,11 @@ def tiers_of_period(
     session: Session, tenant_id: int, plan: str | None, subscription_id: str | None
 ) -> dict[str, Tiers]:
     """The tiers of each metered usage type: as Stripe has them, else as the catalogue defines them for the plan."""
-    rows = metered_prices(session, tenant_id, plan, subscription_id)
+    return tiers_of(metered_prices(session, tenant_id, plan, subscription_id), plan)
+
+
+def tiers_of(rows: dict[str, CatalogPrice], plan: str | None) -> dict[str, Tiers]:
+    """The tiers of these prices of a plan; of the catalogue where Stripe has none."""
     if rows or plan is None or plan not in PLANS:
         return {name: price.tiers or [] for name, price in rows.items()}
     return {usage_type: tiers_as_json(tiers) for usage_type, tiers in PLANS[plan].tiers.items()}

@@ -5,12 +5,10 @@ from __future__ import annotations
 from flask import Flask, g, request
 from flask_login import current_user
 
-from dashboard.billing.accounts import tenants_of
-from dashboard.billing.billing_state import find_state
-from dashboard.billing.notices import count_unread
 from dashboard.billing.plans import catalog
+from dashboard.billing.standing import find_standing
 from dashboard.config import Settings
-from dashboard.models import Role
+from dashboard.models import Tenant
 from dashboard.web.viewing import current_view
 from dashboard.wiring import now, session
 
@@ -26,9 +24,9 @@ def register(app: Flask, settings: Settings) -> None:
         return {
             "tenant": g.get("tenant"),
             "role": g.get("role"),
-            "unread": _count_unread(),
-            "billing": find_state(session(), g.tenant.id) if "tenant" in g else None,
-            "tenants": tenants_of(session(), current_user) if current_user.is_authenticated else [],
+            "unread": g.get("unread", 0),
+            "billing": g.get("billing"),
+            "tenants": _list_tenants(),
             "brand": catalog().brand,
             "staff_view": current_view(),
             "theme": theme if theme in {"light", "dark"} else None,
@@ -38,7 +36,8 @@ def register(app: Flask, settings: Settings) -> None:
         }
 
 
-def _count_unread() -> int:
-    if "tenant" not in g or g.get("role") not in set(Role):
-        return 0
-    return count_unread(session(), g.tenant.id, current_user.id)
+def _list_tenants() -> list[Tenant]:
+    if "tenants" not in g:
+        g.tenants = find_standing(session(), current_user.user, None)[1] if current_user.is_authenticated else []
+    found: list[Tenant] = g.tenants
+    return found

@@ -30,7 +30,14 @@ TENANT_PAGES: dict[str, tuple[str, ...]] = {
     "POST tenant.revoke_key": BUYERS,
     "GET tenant.invoice": READERS,
     "GET tenant.invoices": READERS,
+    "GET tenant.invoice_line": READERS,
+    "GET tenant.invoice_line_day": READERS,
+    "GET tenant.invoice_line_actions": READERS,
+    "GET tenant.upcoming_invoice": READERS,
+    "GET tenant.upcoming_invoice_at_stripe": READERS,
     "GET tenant.late_usage": READERS,
+    "GET tenant.overview": READERS,
+    "GET tenant.usage_actions": READERS,
     "GET tenant.usage": READERS,
     "GET tenant.settings": READERS,
     "POST tenant.update_settings": BUYERS,
@@ -98,6 +105,12 @@ STAFF_PAGES = {
     "POST staff.replay_webhook",
     "POST staff.replay_webhooks",
     "GET staff.meter_errors",
+    "POST staff.resend_meter_event",
+    "POST staff.resend_meter_events",
+    "POST staff.confirm_meter_event",
+    "GET staff.proposals",
+    "POST staff.accept_proposal",
+    "POST staff.dismiss_proposal",
 }
 # For whoever has logged in: they lead to the reader's own pages.
 MEMBERS_PAGES = {"GET auth.home", "GET auth.own_usage", "GET auth.own_invoices", "GET auth.own_plans"}

@@ -10,7 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
-from dashboard.billing.accounts import authenticate, tenants_of
+from dashboard.billing.accounts import authenticate
+from dashboard.billing.standing import find_standing
 from dashboard.models import User
 from dashboard.web.auth.account import Account
 from dashboard.web.auth.throttle import LoginThrottle
@@ -67,7 +68,7 @@ def own_page(page: str) -> BaseResponse:
 
 
 def _own(endpoint: str) -> BaseResponse:
-    tenants = tenants_of(session(), current_user)
+    _, tenants = find_standing(session(), current_user.user, None)
     if not tenants and current_user.is_staff:
         return redirect(url_for("staff.home"), 303)
     if not tenants:

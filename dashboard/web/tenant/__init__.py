@@ -9,7 +9,8 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from dashboard.billing.accounts import find_membership
+from dashboard.billing.billing_state import find_state
+from dashboard.billing.standing import find_standing
 from dashboard.locales import reader_of
 from dashboard.models import Tenant
 from dashboard.web.viewing import SAFE, current_view
@@ -24,20 +25,22 @@ BUYERS = ("owner", "admin")
 def find_tenant() -> Response | None:
     """Put the tenant and the reader's role where the view finds them."""
     tenant_id = (request.view_args or {}).pop("tenant_id")
-    g.tenant, g.role = find_membership(session(), current_user.user, tenant_id)
+    standing, g.tenants = find_standing(session(), current_user.user, tenant_id)
     view = current_view()
     if view and view.tenant_id == tenant_id:
-        g.tenant, g.role = session().get(Tenant, tenant_id), "staff"
         if request.method not in SAFE:
             abort(403, "You view this account as staff, read-only. Stop the view to do something yourself.")
-    if g.tenant is None:
+        g.tenant, g.role = session().get_one(Tenant, tenant_id), "staff"
+        g.billing = find_state(session(), tenant_id)
+    elif standing is None:
         return _turn_away(tenant_id)
+    else:
+        g.tenant, g.role, g.billing, g.unread = standing.tenant, standing.role, standing.billing, standing.unread
     g.reader = reader_of(g.tenant.locale, g.tenant.time_zone)
     return None
 
 
 def _turn_away(tenant_id: int) -> Response:
-    g.pop("tenant")
     if not current_user.is_staff or session().get(Tenant, tenant_id) is None:
         abort(404, "There is nothing here.")
     if request.method not in SAFE:
