@@ -32,10 +32,8 @@ _ASK = text(
     UPDATE meter_events e SET cancel_asked_at = :now
       FROM (
         SELECT r.tenant_id, r.usage_type, r.bucket_start
-          FROM unnest(CAST(:tenant_ids AS bigint[])) AS asked (id)
-          JOIN usage_rollups r ON r.tenant_id = asked.id
-          JOIN billing_periods p ON {IN_PERIOD}
-         WHERE r.is_due AND NOT r.{LEVEL} AND r.quantity < r.claimed AND r.usage_type = ANY(:usage_types)
+          FROM usage_rollups r JOIN billing_periods p ON {IN_PERIOD}
+         WHERE r.tenant_id = ANY(:tenant_ids) AND r.is_due AND NOT r.{LEVEL} AND r.quantity < r.claimed AND r.usage_type = ANY(:usage_types)
            AND r.settled = 0 AND p.ends_at > :soon AND r.bucket_start >= :oldest
            AND (SELECT count(*) <= {MOST_EVENTS} AND bool_and(
                         x.state = 'sent' AND x.sent_at > :young AND NOT x.duplicate AND x.error IS NULL
