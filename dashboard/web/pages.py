@@ -7,9 +7,7 @@ from flask_login import current_user
 
 from dashboard.billing.accounts import tenants_of
 from dashboard.billing.billing_state import find_state
-from dashboard.billing.notices import count_unread
 from dashboard.config import Settings
-from dashboard.models import Role
 from dashboard.wiring import now, session
 
 
@@ -24,7 +22,7 @@ def register(app: Flask, settings: Settings) -> None:
         return {
             "tenant": g.get("tenant"),
             "role": g.get("role"),
-            "unread": _count_unread(),
+            "unread": g.get("unread", 0),
             "billing": find_state(session(), g.tenant.id) if "tenant" in g else None,
             "tenants": tenants_of(session(), current_user) if current_user.is_authenticated else [],
             "theme": theme if theme in {"light", "dark"} else None,
@@ -32,9 +30,3 @@ def register(app: Flask, settings: Settings) -> None:
             "sandbox": settings.uses_sandbox,
             "data_credit": settings.data_credit,
         }
-
-
-def _count_unread() -> int:
-    if "tenant" not in g or g.get("role") not in set(Role):
-        return 0
-    return count_unread(session(), g.tenant.id, current_user.id)

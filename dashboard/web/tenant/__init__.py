@@ -6,7 +6,8 @@ from flask import Blueprint, abort, g, request
 from flask_login import current_user, login_required
 
 from dashboard.billing.accounts import role_of
-from dashboard.models import Tenant
+from dashboard.billing.notices import count_unread
+from dashboard.models import Role, Tenant
 from dashboard.wiring import session
 
 blueprint = Blueprint("tenant", __name__, url_prefix="/tenants/<int:tenant_id>")
@@ -23,6 +24,13 @@ def find_tenant() -> None:
     if tenant is None or role is None:
         abort(404, "There is nothing here.")
     g.tenant, g.role = tenant, role
+
+
+@blueprint.before_request
+def count_notices() -> None:
+    """Put the number on the bell, where a page is asked for."""
+    is_member = g.role in set(Role)
+    g.unread = count_unread(session(), g.tenant.id, current_user.id) if is_member and request.method == "GET" else 0
 
 
 def require_buyer() -> None:
