@@ -46,7 +46,7 @@ def create() -> ResponseReturnValue:
         now=now(),
     )
     answer = {**_view(endpoint), "secret": secret}
-    audit("webhook.created", endpoint.url, {"event_types": endpoint.event_types})
+    audit("webhook.created", endpoint.url, {"event_types": ", ".join(endpoint.event_types)})
     session().commit()
     return jsonify(answer), 201
 
@@ -70,7 +70,9 @@ def update(endpoint_id: int) -> ResponseReturnValue:
         allow_private=wiring().settings.webhook_allow_private,
     )
     answer = _view(endpoint)
-    audit("webhook.changed", endpoint.url, {"event_types": endpoint.event_types, "enabled": endpoint.enabled})
+    audit(
+        "webhook.changed", endpoint.url, {"event_types": ", ".join(endpoint.event_types), "enabled": endpoint.enabled}
+    )
     session().commit()
     enqueue(OUTGOING, send_due_webhooks)
     return jsonify(answer)

@@ -45,7 +45,11 @@ def create_key() -> ResponseReturnValue:
         )
     except InvalidInput as error:
         return _page(errors={error.field: error.message}), 422
-    audit("api_key.created", request.form["name"], {"scopes": request.form.getlist("scopes"), "days": life or None})
+    audit(
+        "api_key.created",
+        request.form["name"],
+        {"scopes": ", ".join(request.form.getlist("scopes")), "days": life or None},
+    )
     session().commit()
     return _page(new_key=key), 201
 

@@ -48,7 +48,7 @@ def create_webhook() -> ResponseReturnValue:
         )
     except InvalidInput as error:
         return _index(given, error), 422
-    audit("webhook.created", endpoint.url, {"event_types": endpoint.event_types})
+    audit("webhook.created", endpoint.url, {"event_types": ", ".join(endpoint.event_types)})
     session().commit()
     return render_template("tenant/webhooks/created.html", endpoint=endpoint, secret=secret), 201
 
@@ -166,7 +166,9 @@ def _change(endpoint_id: int, given: dict[str, object]) -> ResponseReturnValue:
     except InvalidInput as error:
         session().rollback()
         return _show(endpoint_id, given, error), 422
-    audit("webhook.changed", endpoint.url, given)
+    audit(
+        "webhook.changed", endpoint.url, {"event_types": ", ".join(endpoint.event_types), "enabled": endpoint.enabled}
+    )
     return _queued(endpoint_id, "Saved.")
 
 
