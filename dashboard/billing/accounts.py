@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
@@ -15,9 +16,10 @@ from dashboard.billing.errors import InvalidInput
 from dashboard.billing.fields import need_email, need_name
 from dashboard.billing.inbound import assign_number
 from dashboard.billing.phone_numbers import need_number
-from dashboard.models import Membership, Role, Tenant, User
+from dashboard.models import BillingState, Membership, Role, Tenant, User
 
 MIN_PASSWORD = 10
+MOST_LISTED = 200
 _hasher = PasswordHasher()
 
 
@@ -83,26 +85,27 @@ def authenticate(session: Session, email: str, password: str) -> User | None:
     return user
 
 
-def find_membership(session: Session, user: User, tenant_id: int) -> tuple[Tenant, str] | tuple[None, None]:
-    """The tenant and this person's role in it; nothing for a stranger, whether or not there is such a tenant."""
-    row = session.execute(
-        select(Tenant, Membership.role)
-        .join(Membership, Membership.tenant_id == Tenant.id)
-        .where(Tenant.id == tenant_id, Membership.tenant_id == tenant_id, Membership.user_id == user.id)
-    ).first()
-    return (row[0], row[1]) if row else (None, None)
+@dataclass(frozen=True, slots=True)
+class Own:
+    """A tenant, the person's role in it, and its billing state (None: not read, or never stored)."""
+
+    tenant: Tenant
+    role: str
+    billing: BillingState | None
 
 
-def tenants_of(session: Session, user: User) -> list[Tenant]:
-    """The tenants this person is a member of, by name."""
-    query = (
-        select(Tenant)
+def list_own_tenants(session: Session, user: User, *, with_billing_of: int = 0) -> list[Own]:
+    """The tenants this person is a member of, by name. The one that is named is among them, if it is theirs at all."""
+    is_named = Tenant.id == with_billing_of
+    rows = session.execute(
+        select(Tenant, Membership.role, BillingState)
         .join(Membership, Membership.tenant_id == Tenant.id)
+        .outerjoin(BillingState, (BillingState.tenant_id == Tenant.id) & is_named)
         .where(Membership.user_id == user.id)
-        .order_by(Tenant.name)
-        .limit(200)
+        .order_by(is_named.desc(), Tenant.name)
+        .limit(MOST_LISTED)
     )
-    return list(session.scalars(query))
+    return sorted((Own(*row) for row in rows), key=lambda own: own.tenant.name)
 
 
 @lru_cache(maxsize=1)

@@ -108,9 +108,11 @@ def note_features(session: Session, tenant_id: int, features: tuple[str, ...], n
 
 def find_state(session: Session, tenant_id: int) -> BillingState:
     """The tenant's state; one that was never stored is Free and owes nothing."""
-    found = session.get(BillingState, tenant_id)
-    if found is not None:
-        return found
+    return session.get(BillingState, tenant_id) or free_state(tenant_id)
+
+
+def free_state(tenant_id: int) -> BillingState:
+    """The state of a tenant of which none was ever stored."""
     return BillingState(
         tenant_id=tenant_id,
         plan=free_plan().key,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Flask, g, request
 from flask_login import current_user
 
-from dashboard.billing.accounts import tenants_of
+from dashboard.billing.accounts import Own, list_own_tenants
 from dashboard.billing.billing_state import find_state
 from dashboard.billing.notices import count_unread
 from dashboard.config import Settings
-from dashboard.models import Role
+from dashboard.models import BillingState, Role
 from dashboard.web.viewing import current_view
 from dashboard.wiring import now, session
 
@@ -26,14 +26,29 @@ def register(app: Flask, settings: Settings) -> None:
             "tenant": g.get("tenant"),
             "role": g.get("role"),
             "unread": _count_unread(),
-            "billing": find_state(session(), g.tenant.id) if "tenant" in g else None,
-            "tenants": tenants_of(session(), current_user) if current_user.is_authenticated else [],
+            "billing": _billing(),
+            "tenants": [own.tenant for own in _own_tenants()],
             "staff_view": current_view(),
             "theme": theme if theme in {"light", "dark"} else None,
             "now": now(),
             "sandbox": settings.uses_sandbox,
             "data_credit": settings.data_credit,
         }
+
+
+def _billing() -> BillingState | None:
+    """The state of the tenant whose page this is; for its members it was read with their role."""
+    if "billing" not in g and "tenant" in g:
+        g.billing = find_state(session(), g.tenant.id)
+    found: BillingState | None = g.get("billing")
+    return found
+
+
+def _own_tenants() -> list[Own]:
+    if "own_tenants" not in g:
+        g.own_tenants = list_own_tenants(session(), current_user.user) if current_user.is_authenticated else []
+    found: list[Own] = g.own_tenants
+    return found
 
 
 def _count_unread() -> int:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
-from dashboard.billing.accounts import authenticate, tenants_of
+from dashboard.billing.accounts import authenticate, list_own_tenants
 from dashboard.models import User
 from dashboard.web.auth.account import Account
 from dashboard.web.auth.throttle import LoginThrottle
@@ -67,13 +67,13 @@ def own_page(page: str) -> BaseResponse:
 
 
 def _own(endpoint: str) -> BaseResponse:
-    tenants = tenants_of(session(), current_user)
+    tenants = list_own_tenants(session(), current_user.user)
     if not tenants and current_user.is_staff:
         return redirect(url_for("staff.home"), 303)
     if not tenants:
         return Response(render_template("auth/no_tenant.html"), 200)
     query = f"?{request.query_string.decode()}" if request.query_string else ""
-    return redirect(url_for(endpoint, tenant_id=tenants[0].id) + query, 303)
+    return redirect(url_for(endpoint, tenant_id=tenants[0].tenant.id) + query, 303)
 
 
 @blueprint.route("/login", methods=["GET", "POST"])

@@ -9,7 +9,8 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from dashboard.billing.accounts import find_membership
+from dashboard.billing.accounts import list_own_tenants
+from dashboard.billing.billing_state import free_state
 from dashboard.models import Tenant
 from dashboard.web.viewing import SAFE, current_view
 from dashboard.wiring import session
@@ -23,19 +24,21 @@ BUYERS = ("owner", "admin")
 def find_tenant() -> Response | None:
     """Put the tenant and the reader's role where the view finds them."""
     tenant_id = (request.view_args or {}).pop("tenant_id")
-    g.tenant, g.role = find_membership(session(), current_user.user, tenant_id)
     view = current_view()
     if view and view.tenant_id == tenant_id:
         g.tenant, g.role = session().get(Tenant, tenant_id), "staff"
         if request.method not in SAFE:
             abort(403, "You view this account as staff, read-only. Stop the view to do something yourself.")
-    if g.tenant is None:
+        return None
+    g.own_tenants = list_own_tenants(session(), current_user.user, with_billing_of=tenant_id)
+    own = next((own for own in g.own_tenants if own.tenant.id == tenant_id), None)
+    if own is None:
         return _turn_away(tenant_id)
+    g.tenant, g.role, g.billing = own.tenant, own.role, own.billing or free_state(tenant_id)
     return None
 
 
 def _turn_away(tenant_id: int) -> Response:
-    g.pop("tenant")
     if not current_user.is_staff or session().get(Tenant, tenant_id) is None:
         abort(404, "There is nothing here.")
     if request.method not in SAFE:
