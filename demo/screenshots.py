@@ -19,7 +19,12 @@ OWN = {
     "subscription": "/tenants/1/subscription",
     "payment-methods": "/tenants/1/payment-methods",
     "api-keys": "/tenants/1/settings/api-keys",
-    "webhooks": "/tenants/1/settings/webhooks",
+    "webhooks": "/tenants/1/webhooks",
+    "settings": "/tenants/1/settings",
+    "members": "/tenants/1/settings/members",
+    "alerts": "/tenants/1/settings/alerts",
+    "audit": "/tenants/1/settings/audit",
+    "notices": "/tenants/1/notices",
     "reference": "/api/docs",
 }
 STAFF = {

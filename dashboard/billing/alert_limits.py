@@ -8,17 +8,29 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from babel.numbers import get_currency_precision
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.alert_rules import BUDGET, Rule, list_rules, parse_rule
+from dashboard.billing.alert_rules import BUDGET, Rule, parse_rule, usual_rule
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.limits import MAX_BUDGET, MAX_CAP, find_budget, list_caps
+from dashboard.billing.limits import MAX_BUDGET, MAX_CAP
 from dashboard.billing.periods import Period, list_periods
 from dashboard.billing.plans import catalog
-from dashboard.billing.pricing import cost_of_all, metered_prices, tiers_of_period
+from dashboard.billing.pricing import cost_of_all, metered_prices, tiers_of_prices
 from dashboard.billing.totals import totals_between
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import Tenant
+
+_LIMITS = text(
+    """
+    SELECT 'rule' AS part, subject, percents, units, NULL::bigint AS amount, NULL::boolean AS stops
+      FROM alert_rules WHERE tenant_id = :tenant_id
+    UNION ALL
+    SELECT 'cap', usage_type, NULL, NULL, quantity, NULL FROM usage_caps WHERE tenant_id = :tenant_id
+    UNION ALL
+    SELECT 'budget', currency, NULL, NULL, amount, stops FROM usage_budgets WHERE tenant_id = :tenant_id
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +74,18 @@ class LimitsView:
 
 
 def read_limits(session: Session, tenant_id: int) -> Limits:
-    """What the tenant has set."""
-    budget = find_budget(session, tenant_id)
-    return Limits(
-        rules=list_rules(session, tenant_id),
-        caps=list_caps(session, tenant_id),
-        budget=budget.amount if budget else None,
-        stops=budget.stops if budget else False,
-    )
+    """What the tenant has set, in one query."""
+    rules = {subject: usual_rule(subject) for subject in (*USAGE_TYPES, BUDGET)}
+    caps: dict[str, int] = {}
+    budget, stops = None, False
+    for row in session.execute(_LIMITS, {"tenant_id": tenant_id}):
+        if row.part == "rule":
+            rules[row.subject] = Rule(tuple(row.percents), tuple(row.units))
+        elif row.part == "cap":
+            caps[row.subject] = row.amount
+        else:
+            budget, stops = row.amount, row.stops
+    return Limits(rules, caps, budget, stops)
 
 
 def view_limits(session: Session, tenant: Tenant, now: datetime) -> LimitsView:
@@ -77,7 +93,7 @@ def view_limits(session: Session, tenant: Tenant, now: datetime) -> LimitsView:
     period = next(each for each in list_periods(session, tenant, now) if each.is_current)
     prices = metered_prices(session, tenant.id, period.priced_as, period.subscription_id)
     used = totals_between(session, tenant.id, list(USAGE_TYPES), period.starts_at, period.ends_at)
-    tiers = tiers_of_period(session, tenant.id, period.priced_as, period.subscription_id)
+    tiers = tiers_of_prices(prices, period.priced_as)
     included = {name: price.included for name, price in prices.items()}
     return LimitsView(
         period=period,

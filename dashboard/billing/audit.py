@@ -89,7 +89,8 @@ def record_audit(
 ) -> None:
     """Write down an act, in the transaction that does it. `tenant_id` None: it is about the installation.
 
-    `subject` says in a few words what it was done to, `details` (JSON) what changed; neither may hold a secret.
+    `subject` says in a few words what it was done to, `details` (JSON) what changed; neither may hold a secret. A list
+    of two in `details` is read as before and after.
     Raises `KeyError` for an action that `ACTIONS` does not have.
     """
     session.add(

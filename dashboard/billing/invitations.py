@@ -40,6 +40,8 @@ def invite(
     waiting = list_open(session, tenant_id)
     if any(each.email == address for each in waiting):
         raise InvalidInput("email", "is invited already; send that invitation again, or withdraw it")
+    if _was_mailed(session, tenant_id, address, now):
+        raise InvalidInput("email", "was sent an invitation a moment ago; wait a minute")
     if len(waiting) >= MAX_OPEN:
         raise InvalidInput("email", f"cannot be invited while {MAX_OPEN} invitations are open")
     invitation = Invitation(
@@ -168,6 +170,14 @@ def _hold_open(session: Session, tenant_id: int, invitation_id: int, acting_role
     if found.role not in MANAGES.get(acting_role, ()):
         raise NotNow("Only an owner can change the invitation of an owner.")
     return found
+
+
+def _was_mailed(session: Session, tenant_id: int, email: str, now: datetime) -> bool:
+    """Also by an invitation that was withdrawn since."""
+    found = select(Invitation.id).where(
+        Invitation.tenant_id == tenant_id, Invitation.email == email, Invitation.invited_at > now - AGAIN_AFTER
+    )
+    return session.scalars(found.limit(1)).first() is not None
 
 
 def _is_member(session: Session, tenant_id: int, email: str) -> bool:

@@ -124,7 +124,10 @@ def settle_mail(session: Session, claimed: ClaimedMail, failure: Failure | None,
 
 def mails_of_invitations(session: Session, tenant_id: int, ids: Iterable[int]) -> dict[int, Mail]:
     """The newest mail of each of these invitations: whether it has left."""
+    wanted = list(ids)
+    if not wanted:
+        return {}
     mails = session.scalars(
-        select(Mail).where(Mail.tenant_id == tenant_id, Mail.invitation_id.in_(list(ids))).order_by(Mail.id)
+        select(Mail).where(Mail.tenant_id == tenant_id, Mail.invitation_id.in_(wanted)).order_by(Mail.id)
     )
     return {mail.invitation_id or 0: mail for mail in mails}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.catalog import Tier
@@ -24,10 +24,11 @@ def metered_prices(
     A subscription keeps its prices when the catalogue changes. Plan None is none of ours. A stretch from before the
     subscription changed its plan has the prices on sale with the plan it had.
     """
-    subscription = session.get(Subscription, (tenant_id, subscription_id)) if subscription_id else None
-    own = subscription.price_ids if subscription else []
     metered = select(CatalogPrice).where(CatalogPrice.usage_type.is_not(None))
-    rows = session.scalars(metered.where(CatalogPrice.price_id.in_(own))).all() if own else []
+    own = select(func.unnest(Subscription.price_ids)).where(
+        Subscription.tenant_id == tenant_id, Subscription.id == subscription_id
+    )
+    rows = session.scalars(metered.where(CatalogPrice.price_id.in_(own))).all() if subscription_id else []
     if plan is not None and all(price.plan != plan for price in rows):
         rows = session.scalars(metered.where(CatalogPrice.plan == plan, CatalogPrice.active)).all()
     return {price.usage_type or "": price for price in rows}
@@ -37,9 +38,13 @@ def tiers_of_period(
     session: Session, tenant_id: int, plan: str | None, subscription_id: str | None
 ) -> dict[str, Tiers]:
     """The tiers of each metered usage type: as Stripe has them, else as the catalogue defines them for the plan."""
-    rows = metered_prices(session, tenant_id, plan, subscription_id)
-    if rows or plan is None or plan not in PLANS:
-        return {name: price.tiers or [] for name, price in rows.items()}
+    return tiers_of_prices(metered_prices(session, tenant_id, plan, subscription_id), plan)
+
+
+def tiers_of_prices(prices: Mapping[str, CatalogPrice], plan: str | None) -> dict[str, Tiers]:
+    """The tiers of these metered prices; where there are none, those that the catalogue defines for the plan."""
+    if prices or plan is None or plan not in PLANS:
+        return {name: price.tiers or [] for name, price in prices.items()}
     return {usage_type: tiers_as_json(tiers) for usage_type, tiers in PLANS[plan].tiers.items()}
 
 

@@ -7,9 +7,8 @@ from flask_login import current_user
 
 from dashboard.billing.accounts import Own, list_own_tenants
 from dashboard.billing.billing_state import find_state
-from dashboard.billing.notices import count_unread
 from dashboard.config import Settings
-from dashboard.models import BillingState, Role
+from dashboard.models import BillingState
 from dashboard.web.viewing import current_view
 from dashboard.wiring import now, session
 
@@ -25,7 +24,7 @@ def register(app: Flask, settings: Settings) -> None:
         return {
             "tenant": g.get("tenant"),
             "role": g.get("role"),
-            "unread": _count_unread(),
+            "unread": g.get("unread", 0),
             "billing": _billing(),
             "tenants": [own.tenant for own in _own_tenants()],
             "staff_view": current_view(),
@@ -49,9 +48,3 @@ def _own_tenants() -> list[Own]:
         g.own_tenants = list_own_tenants(session(), current_user.user) if current_user.is_authenticated else []
     found: list[Own] = g.own_tenants
     return found
-
-
-def _count_unread() -> int:
-    if "tenant" not in g or g.get("role") not in set(Role):
-        return 0
-    return count_unread(session(), g.tenant.id, current_user.id)

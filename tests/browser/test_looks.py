@@ -68,6 +68,8 @@ def test_every_page_is_accessible_and_fits(
     ]
     visits += [(owner, f"{tenant}/plans?interval=yearly"), (owner, "@invoice"), (owner, f"{tenant}/nothing")]
     visits += [(owner, f"{tenant}/settings/api-keys"), (owner, f"{tenant}/usage/late")]
+    visits += [(owner, f"{tenant}/{page}") for page in ("settings", "settings/members", "settings/alerts")]
+    visits += [(owner, f"{tenant}/settings/audit"), (owner, f"{tenant}/notices")]
     visits += [(owner, f"{tenant}/{page}") for page in ("subscription", "subscription/cancel", "subscription/pause")]
     visits += [(owner, f"{tenant}/payment-methods"), (owner, f"{tenant}/plans/change?plan=professional")]
     visits += [(staff, f"/staff/{page}") for page in ("syncs", "subscriptions", "webhooks", "meter-errors")]

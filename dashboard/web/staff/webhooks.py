@@ -15,6 +15,7 @@ from dashboard.billing.webhook_review import EventFilter
 from dashboard.integrations.stripe.handlers import row_of
 from dashboard.jobs.replay import replay_event, replay_failed_events
 from dashboard.models import StripeEventState
+from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 
@@ -51,6 +52,7 @@ def webhook(event_id: str) -> str:
 def replay_webhook(event_id: str) -> Response:
     """Process one event again."""
     webhook_review.find_event(session(), event_id)
+    audit("stripe_event.replayed", event_id)
     try:
         replay_event(event_id)
     except InvalidInput as error:
@@ -63,6 +65,7 @@ def replay_webhook(event_id: str) -> Response:
 @blueprint.post("/webhooks/replay")
 def replay_webhooks() -> Response:
     """Process every failed event again."""
+    audit("stripe_events.replayed", "All failed events")
     flash(f"Failed events being processed again: {replay_failed_events()}.", "info")
     return redirect(url_for("staff.webhooks"), 303)
 

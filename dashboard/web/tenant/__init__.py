@@ -11,7 +11,8 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing.accounts import list_own_tenants
 from dashboard.billing.billing_state import free_state
-from dashboard.models import Tenant
+from dashboard.billing.notices import count_unread
+from dashboard.models import Role, Tenant
 from dashboard.web.viewing import SAFE, current_view
 from dashboard.wiring import session
 
@@ -44,6 +45,13 @@ def _turn_away(tenant_id: int) -> Response:
     if request.method not in SAFE:
         abort(403, "Staff look at a tenant's pages read-only, and change nothing there.")
     return redirect(url_for("staff.ask_view", tenant_id=tenant_id, to=request.full_path.rstrip("?")), 303)
+
+
+@blueprint.before_request
+def count_notices() -> None:
+    """Put the number on the bell, where a page is asked for."""
+    is_member = g.role in set(Role)
+    g.unread = count_unread(session(), g.tenant.id, current_user.id) if is_member and request.method == "GET" else 0
 
 
 def require_buyer() -> None:

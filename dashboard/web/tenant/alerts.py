@@ -48,9 +48,7 @@ def _save(view: LimitsView, wanted: Limits) -> None:
     tenant_id, by, moment = g.tenant.id, current_user.email[:200], now()
     differs = set_rules(session(), tenant_id, wanted.rules, set_by=by, now=moment)
     if differs:
-        audit(
-            "alerts.changed", ", ".join(map(_label, differs)), {name: _told(*rules) for name, rules in differs.items()}
-        )
+        audit("alerts.changed", ", ".join(map(_label, differs)), _told(differs))
     for name in SUMS:
         before, after = view.limits.caps.get(name), wanted.caps.get(name)
         if before != after:
@@ -63,9 +61,10 @@ def _save(view: LimitsView, wanted: Limits) -> None:
         audit("budget.lifted" if wanted.budget is None else "budget.set", "Usage budget", details)
 
 
-def _told(before: Rule, after: Rule) -> dict[str, list[list[int]]]:
+def _told(differs: Mapping[str, tuple[Rule, Rule]]) -> dict[str, list[list[int]]]:
     return {
-        name: [list(getattr(before, name)), list(getattr(after, name))]
+        f"{_label(subject)}, {name}": [list(getattr(before, name)), list(getattr(after, name))]
+        for subject, (before, after) in differs.items()
         for name in ("percents", "units")
         if getattr(before, name) != getattr(after, name)
     }
