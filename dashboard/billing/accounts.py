@@ -18,6 +18,7 @@ from dashboard.billing.phone_numbers import need_number
 from dashboard.models import Membership, Role, Tenant, User
 
 MIN_PASSWORD = 10
+MOST_LISTED = 200
 _hasher = PasswordHasher()
 
 

@@ -21,7 +21,7 @@ from dashboard.billing.notices import NoticeKind, store_notice
 from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.periods import Period, list_periods
 from dashboard.billing.plans import catalog
-from dashboard.billing.pricing import cost_of_all, metered_prices, tiers_of_prices
+from dashboard.billing.pricing import cost_of_all, metered_prices, tiers_of
 from dashboard.billing.totals import totals_between
 from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.models import Tenant, UsageAlertLook, UsageBudget
@@ -90,7 +90,7 @@ def _look_at(session: Session, tenant_id: int, period: Period, wishes: _Wishes, 
         if name in wishes.caps and quantity >= wishes.caps[name]:
             told += tell_cap_reached(session, tenant_id, span, name, wishes.caps[name], quantity, now)
     if wishes.budget is not None:
-        cost = cost_of_all(tiers_of_prices(prices, period.priced_as), used)
+        cost = cost_of_all(tiers_of(prices, period.priced_as), used)
         told += tell_budget(session, tenant_id, span, wishes.budget, cost, wishes.rules[BUDGET], now)
     return told
 

@@ -26,7 +26,6 @@ NASTY = (
     "0001-01-01T00:00:00Z",
     "9999-12-31T23:59:59+14:00",
     "99999999999999999999",
-    "-1",
     "²",
     "١٢٣",
     "‮مرحبا\u200f",
@@ -34,8 +33,6 @@ NASTY = (
     "\ud800",
     "x" * 5_000,
     "a|b|c",
-    "../../etc/passwd",
-    "%",
 )
 FINE = {200, 201, 204, 303, 302, 308, 400, 403, 404, 409, 413, 414, 422, 503}
 # They answer from a file, or are walked by their own tests.
@@ -112,8 +109,8 @@ def spoiled_queries(names: list[str]) -> Iterator[str]:
     for value in NASTY:
         for name in names:
             yield urlencode({name: value}, errors="surrogatepass")
-        if names:
-            yield urlencode([(name, value) for name in names for _ in range(2)], errors="surrogatepass")
+    if names:
+        yield urlencode([(name, value) for name in names for value in NASTY[:2]], errors="surrogatepass")
 
 
 def spoiled_paths(world: World, rule: Rule) -> Iterator[str]:

@@ -15,11 +15,15 @@ from tests.platform import log_in
 from tests.web.walking import World, make_world, rules
 
 MOST = 6
-# Pages that may make more, each with the reason. They ask Stripe, so their queries are not what takes the time.
+# Pages that may make more, and why. A number only ever goes down; no page is added that reads more with more history.
 MORE = {
-    "tenant.preview_plan": "sends usage so far and asks Stripe what the change costs",
-    "tenant.ask_cancel": "sends usage so far and asks Stripe for the last invoice",
-    "tenant.payment_methods": "asks Stripe for the cards",
+    "tenant.invoice": (8, "lines, payments, attempts, credit notes and refunds have tables of their own"),
+    "tenant.usage": (8, "several spans of the same rollups"),
+    "tenant.alerts": (10, "the plan's limits and the tenant's own stand side by side"),
+    "staff.syncs": (8, "figures of six tables"),
+    "tenant.preview_plan": (99, "asks Stripe, which takes longer than any query of ours"),
+    "tenant.ask_cancel": (99, "asks Stripe, which takes longer than any query of ours"),
+    "tenant.payment_methods": (99, "asks Stripe, which takes longer than any query of ours"),
 }
 
 
@@ -63,10 +67,10 @@ def test_every_page_makes_few_queries(app: Flask, world: World, who: str) -> Non
     slow = {}
     with counting(app) as counter:
         for rule in rules(app, "GET"):
-            if rule.endpoint.partition(".")[0] == blueprint and rule.endpoint not in MORE:
+            if rule.endpoint.partition(".")[0] == blueprint:
                 address = world.address(rule)
                 reader.get(address)
-                if len(counter.statements) > MOST:
+                if len(counter.statements) > MORE.get(rule.endpoint, (MOST, ""))[0]:
                     slow[f"{rule.endpoint} ({address})"] = list(counter.statements)
     told = "\n\n".join(f"{page} makes {len(found)}:\n" + "\n".join(found) for page, found in slow.items())
-    assert not slow, f"read more in one query, or name the page in MORE with the reason:\n{told}"
+    assert not slow, f"read more in one query (or name the page in MORE with the reason):\n{told}"

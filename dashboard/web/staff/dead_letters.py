@@ -7,9 +7,9 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing.dead_letters import list_failed_events, list_failing_endpoints, send_failed_again
 from dashboard.billing.staff_overview import count_waiting
-from dashboard.jobs import queue_health
+from dashboard.jobs import failed_jobs
+from dashboard.jobs.failed_jobs import FailedJob, QueueDown
 from dashboard.jobs.outgoing import send_due_webhooks
-from dashboard.jobs.queue_health import FailedJob, QueueDown
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.web.audit import audit, current_actor
 from dashboard.web.staff import blueprint
@@ -22,7 +22,7 @@ def dead_letters() -> str:
     jobs: list[FailedJob] = []
     down = None
     try:
-        jobs = queue_health.list_failed_jobs()
+        jobs = failed_jobs.list_failed_jobs()
     except QueueDown as error:
         down = str(error)
     return render_template(
@@ -58,7 +58,7 @@ def drop_job(job_id: str) -> Response:
 
 
 def _do(job_id: str, action: str, said: str) -> Response:
-    act = queue_health.requeue_job if action == "job.requeued" else queue_health.drop_job
+    act = failed_jobs.requeue_job if action == "job.requeued" else failed_jobs.drop_job
     try:
         call = act(job_id)
     except QueueDown as error:
