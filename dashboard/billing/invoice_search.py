@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 
 from babel.numbers import get_currency_precision
 from sqlalchemy import ColumnElement, func, or_, select
@@ -83,7 +83,7 @@ def _amounts(search: str) -> list[ColumnElement[bool]]:
     written = search.strip().lstrip("$€£¥").replace(",", "").replace(MINUS, "-")
     try:
         value = Decimal(written) * 10 ** get_currency_precision(catalog().currency.upper())
-    except InvalidOperation:
+    except DecimalException:
         return []
     if not value.is_finite() or abs(value) > MAX_ID or value != value.to_integral_value():
         return []
