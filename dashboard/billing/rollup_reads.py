@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import TextClause, text
@@ -95,8 +96,9 @@ def read_pieces(
         values: dict[str, Any] = {"tenant_id": tenant_id, **names, **filters.parameters(), "slot": slot}
         values |= {f"start{n}": piece.start for n, piece in enumerate(ordered)}
         values |= {f"stop{n}": piece.stop for n, piece in enumerate(ordered)}
-        for row in sorted(session.execute(statement, values), key=lambda row: row.piece):
-            _add(found[ordered[row.piece].span], row)
+        rows = session.execute(statement, values).all()
+        for n, usage_type, moment, *figures in sorted(rows, key=itemgetter(0)):
+            _add(found[ordered[n].span], usage_type, moment, Total(*figures))
     return found
 
 
@@ -117,13 +119,15 @@ def _statement(tables: tuple[str, ...], kinds: tuple[str, ...], condition: str, 
     return text(" UNION ALL ".join(selects))
 
 
-def _add(totals: dict[Key, Total], row: Any) -> None:
-    """Rows come in the order of time: of a level the later one counts."""
-    key = row.usage_type, row.slot or EVER
-    before = totals.get(key, Total())
-    quantity = row.quantity if row.usage_type in LEVELS else before.quantity + row.quantity
-    recorded = max(filter(None, (before.recorded_at, row.recorded_at)), default=None)
-    totals[key] = Total(quantity, before.events + row.events, recorded)
+def _add(totals: dict[Key, Total], usage_type: str, slot: datetime | None, found: Total) -> None:
+    """What is found comes in the order of time: of a level the later one counts."""
+    key = usage_type, slot or EVER
+    before = totals.get(key)
+    if before is not None:
+        quantity = found.quantity if usage_type in LEVELS else before.quantity + found.quantity
+        recorded = max(filter(None, (before.recorded_at, found.recorded_at)), default=None)
+        found = Total(quantity, before.events + found.events, recorded)
+    totals[key] = found
 
 
 def _next_midnight(moment: datetime) -> datetime:
