@@ -25,7 +25,8 @@ ROWS = """
 def test_days_are_filled_from_the_hours_that_are_there(stack: Stack, sandbox_server: SandboxServer) -> None:
     app = create_app(settings_for(stack, sandbox_server, stack.create_database("days")))
     with app.app_context():
-        upgrade(revision="0015")
+        upgrade(revision="0017")
+        downgrade(revision="-1")
         db.session.execute(text(ROWS))
         db.session.commit()
         for _ in range(2):

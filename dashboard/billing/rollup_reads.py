@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.usage_filters import UsageFilters
@@ -86,40 +88,46 @@ def read_pieces(
         "sums": [name for name in usage_types if name not in LEVELS],
         "levels": [name for name in usage_types if name in LEVELS],
     }
-    selects = [
-        _select(n, piece, which, slot, filters) for n, piece in enumerate(ordered) for which in names if names[which]
-    ]
-    if selects:
+    kinds = tuple(which for which in names if names[which])
+    if ordered and kinds:
+        statement = _statement(
+            tuple(piece.table for piece in ordered), kinds, filters.condition(), has_slots=bool(slot)
+        )
         values: dict[str, Any] = {"tenant_id": tenant_id, **names, **filters.parameters(), "slot": slot}
         values |= {f"start{n}": piece.start for n, piece in enumerate(ordered)}
         values |= {f"stop{n}": piece.stop for n, piece in enumerate(ordered)}
-        rows = session.execute(text(" UNION ALL ".join(selects)), values).all()
-        for row in sorted(rows, key=lambda row: row.piece):
-            _add(found[ordered[row.piece].span], row)
+        rows = session.execute(statement, values).all()
+        for n, usage_type, moment, *figures in sorted(rows, key=itemgetter(0)):
+            _add(found[ordered[n].span], usage_type, moment, Total(*figures))
     return found
 
 
-def _select(n: int, piece: Piece, which: str, slot: str | None, filters: UsageFilters) -> str:
-    time = _TIMES[piece.table]
-    is_ledger = piece.table == "billing_usage"
-    return (_SUMS if which == "sums" else _LEVELS).format(
-        n=n,
-        table=piece.table,
-        time=time,
-        names=which,
-        slot=f"date_trunc(CAST(:slot AS text), u.{time}, 'UTC')" if slot else "NULL::timestamptz",
-        events="count(*)" if is_ledger else "sum(u.events)",
-        more=filters.condition() if is_ledger else " AND u.events > 0",
-    )
+@lru_cache(maxsize=200)
+def _statement(tables: tuple[str, ...], kinds: tuple[str, ...], condition: str, *, has_slots: bool) -> TextClause:
+    """The same few statements are asked for ever again, and each is long to put together."""
+    selects = []
+    for n, table in enumerate(tables):
+        time, is_ledger = _TIMES[table], table == "billing_usage"
+        more = {
+            "slot": f"date_trunc(CAST(:slot AS text), u.{time}, 'UTC')" if has_slots else "NULL::timestamptz",
+            "events": "count(*)" if is_ledger else "sum(u.events)",
+            "more": condition if is_ledger else " AND u.events > 0",
+        }
+        for kind in kinds:
+            template = _SUMS if kind == "sums" else _LEVELS
+            selects.append(template.format(n=n, table=table, time=time, names=kind, **more))
+    return text(" UNION ALL ".join(selects))
 
 
-def _add(totals: dict[Key, Total], row: Any) -> None:
-    """Rows come in the order of time: of a level the later one counts."""
-    key = row.usage_type, row.slot or EVER
-    before = totals.get(key, Total())
-    quantity = row.quantity if row.usage_type in LEVELS else before.quantity + row.quantity
-    recorded = max(filter(None, (before.recorded_at, row.recorded_at)), default=None)
-    totals[key] = Total(quantity, before.events + row.events, recorded)
+def _add(totals: dict[Key, Total], usage_type: str, slot: datetime | None, found: Total) -> None:
+    """What is found comes in the order of time: of a level the later one counts."""
+    key = usage_type, slot or EVER
+    before = totals.get(key)
+    if before is not None:
+        quantity = found.quantity if usage_type in LEVELS else before.quantity + found.quantity
+        recorded = max(filter(None, (before.recorded_at, found.recorded_at)), default=None)
+        found = Total(quantity, before.events + found.events, recorded)
+    totals[key] = found
 
 
 def _next_midnight(moment: datetime) -> datetime:

@@ -87,6 +87,8 @@ class Scope:
 def find_scope(session: Session, tenant: Tenant, wanted: Wanted, now: datetime) -> Scope:
     """What is asked for; by default the current period's texts by day and type. One query.
 
+    A level is never split: its readings do not add up.
+
     Raises `NotFound` for a period or family that there is not, `InvalidInput` with the field for the rest.
     """
     periods = list_periods(session, tenant, now)
@@ -95,8 +97,6 @@ def find_scope(session: Session, tenant: Tenant, wanted: Wanted, now: datetime) 
     group_by = wanted.group_by or "type"
     if group_by not in GROUPINGS:
         raise InvalidInput("group_by", f"must be one of {', '.join(GROUPINGS)}")
-    if group_by != "type" and kinds[0].is_level:
-        raise InvalidInput("group_by", f"must be type for {family.label}: readings of a level do not add up")
     return Scope(
         periods=periods,
         span=span,
@@ -104,7 +104,7 @@ def find_scope(session: Session, tenant: Tenant, wanted: Wanted, now: datetime) 
         family=family,
         kinds=kinds,
         granularity=_granularity(wanted.granularity, span),
-        group_by=group_by,
+        group_by="type" if kinds[0].is_level else group_by,
         filters=make_filters(
             user_id=wanted.user_id or None,
             resource_type=wanted.resource_type or None,

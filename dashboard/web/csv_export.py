@@ -33,7 +33,7 @@ def csv_response(name: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 def _write(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerow(columns)
+    writer.writerow([_cell(name) for name in columns])
     for n, row in enumerate(rows, 1):
         writer.writerow([_cell(value) for value in row])
         if n % ROWS_A_CHUNK == 0:

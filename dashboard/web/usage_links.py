@@ -91,7 +91,8 @@ class UsageLinks:
 
     def of_type(self, kind: UsageType) -> str:
         """The page of one type."""
-        return self.page(family=kind.name, group_by=None)
+        address = self._of_any_type
+        return f"{address}{'&' if '?' in address else '?'}family={kind.name}"
 
     def hours(self, now: datetime) -> str:
         """The page by hours: of its last week where it is longer."""
@@ -103,7 +104,11 @@ class UsageLinks:
             period=None, granularity="hour", **_bounds(max(start, end - timedelta(days=7)), min(end, stop))
         )
 
-    # A page has a link for each bar: what they have in common is put together once.
+    # A page has a link for each bar and type: what they have in common is put together once.
+    @cached_property
+    def _of_any_type(self) -> str:
+        return self.page(family=None, group_by=None)
+
     @cached_property
     def _of_any_span(self) -> str:
         return self.page(**{"period": None, "granularity": None, "from": None, "to": None})

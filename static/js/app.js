@@ -89,6 +89,13 @@ const startCharts = () => document.querySelectorAll('[data-chart]').forEach(star
 startCharts();
 document.addEventListener('htmx:after:swap', startCharts);
 
+// A panel of filters closes when one looks elsewhere.
+const closePanels = (but) => document.querySelectorAll('details.narrow[open]').forEach((panel) => {
+  if (!but || !panel.contains(but)) panel.open = false;
+});
+document.addEventListener('click', (event) => closePanels(event.target));
+document.addEventListener('keydown', (event) => { if (event.key === 'Escape') closePanels(); });
+
 // Copying a line; without scripts it is selected by hand.
 for (const button of document.querySelectorAll('[data-copy]')) {
   if (!navigator.clipboard) continue;
