@@ -14,6 +14,7 @@ from dashboard.jobs.prices import settle_prices
 from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
 from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
 from dashboard.jobs.telephony import settle_telephony
+from dashboard.jobs.telephony_check import check_twilio
 from dashboard.jobs.webhooks import process_if_due, prune_stripe_events
 from dashboard.wiring import unit_of_work
 
@@ -25,6 +26,7 @@ def register(scheduler: CronScheduler) -> None:
     scheduler.register(catch_up_quietly, WEBHOOKS, interval=900, job_timeout=HOUR, result_ttl=0)
     scheduler.register(prune_stripe_events, WEBHOOKS, cron="40 3 * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(settle_telephony, WEBHOOKS, interval=600, job_timeout=600, result_ttl=0)
+    scheduler.register(check_twilio, WEBHOOKS, cron="20 4 * * *", job_timeout=HOUR, result_ttl=0)
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(announce_usage_thresholds, OUTGOING, interval=60, result_ttl=0)

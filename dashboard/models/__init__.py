@@ -22,6 +22,7 @@ from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
+from dashboard.models.telephony_check import TelephonyCheck, TelephonyDifference
 from dashboard.models.text_message import TextMessage
 from dashboard.models.usage import UsageEvent, UsageRollup
 from dashboard.models.usage_import import ImportState, UsageImport, UsageImportError
@@ -63,6 +64,8 @@ __all__ = [
     "SubscriptionOutlook",
     "SyncRun",
     "SyncState",
+    "TelephonyCheck",
+    "TelephonyDifference",
     "Tenant",
     "TextMessage",
     "UnassignedCallback",

@@ -46,4 +46,4 @@ def sync(sync_id: int) -> str:
     return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
 
 
-from dashboard.web.staff import prices, subscriptions, webhooks  # noqa: E402, F401 (they add their views)
+from dashboard.web.staff import prices, subscriptions, twilio_checks, webhooks  # noqa: E402, F401 (they add their views)
