@@ -8,7 +8,7 @@ from dashboard.models.checkout import BillingRequest, CheckoutSession, CheckoutS
 from dashboard.models.credit_note import CreditNote, CreditNoteLine
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.invoice_payment import InvoicePayment, PaymentAttempt, Refund
-from dashboard.models.meter_event import MeterEvent, MeterEventState, SyncRun, SyncState
+from dashboard.models.meter_event import MeterEvent, MeterEventKind, MeterEventState, SyncRun, SyncState
 from dashboard.models.outgoing import OutgoingState
 from dashboard.models.outgoing_webhook import (
     DeliveryState,
@@ -18,6 +18,7 @@ from dashboard.models.outgoing_webhook import (
     WebhookMessage,
 )
 from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
+from dashboard.models.proposal import BillingProposal, ProposalKind, ProposalState
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
@@ -31,6 +32,7 @@ __all__ = [
     "Access",
     "ApiKey",
     "BillingPeriod",
+    "BillingProposal",
     "BillingRequest",
     "BillingState",
     "Call",
@@ -49,11 +51,14 @@ __all__ = [
     "Membership",
     "MeterErrorReport",
     "MeterEvent",
+    "MeterEventKind",
     "MeterEventState",
     "OutgoingState",
     "PaymentAttempt",
     "PhoneNumber",
     "PriceMapping",
+    "ProposalKind",
+    "ProposalState",
     "Refund",
     "Role",
     "StorageReading",

@@ -72,7 +72,8 @@ class UsageRollup(Base):
 
     A bucket is an hour, cut where a billing period begins or ends inside it, so a bucket belongs to one period.
     For a level (`STORAGE_USED_MB`) `quantity` is the latest reading and `last_at` its time.
-    `claimed` is what has been claimed for Stripe so far, in `claim_sequence` steps; `is_due` while more is owed.
+    `claimed` is what has been claimed for Stripe so far, in `claim_sequence` steps; `is_due` while more is owed. Of it
+    `settled` is what no meter event tells: it went to a billing proposal.
     """
 
     __tablename__ = "usage_rollups"
@@ -86,13 +87,15 @@ class UsageRollup(Base):
     recorded_at: Mapped[datetime]
     claimed: Mapped[int] = mapped_column(server_default=text("0"))
     claim_sequence: Mapped[int] = mapped_column(server_default=text("0"))
+    settled: Mapped[int] = mapped_column(server_default=text("0"))
     is_due: Mapped[bool] = mapped_column(Computed("quantity <> claimed OR claim_sequence = 0", persisted=True))
 
 
-# Finds what is owed to Stripe without reading history. Only metered types count (see usage_types.py).
+# Finds what is owed to Stripe without reading history: of metered types only, the others stay due for ever.
 Index(
     "ix_usage_rollups_due",
     UsageRollup.tenant_id,
+    UsageRollup.usage_type,
     UsageRollup.bucket_start,
     postgresql_where=text("is_due"),
 )

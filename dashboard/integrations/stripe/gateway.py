@@ -18,18 +18,22 @@ from dashboard.integrations.stripe.client import domain_errors, if_there
 from dashboard.integrations.stripe.event_gateway import EventGateway
 from dashboard.integrations.stripe.invoice_gateway import InvoiceGateway
 from dashboard.integrations.stripe.payment_gateway import PaymentGateway
+from dashboard.integrations.stripe.proposal_gateway import ProposalGateway
 from dashboard.integrations.stripe.subscription_gateway import SubscriptionGateway
 from dashboard.integrations.stripe.translate import (
     customer_facts,
 )
 
 
-class StripeGateway(EventGateway, InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
+class StripeGateway(
+    EventGateway, InvoiceGateway, ProposalGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway
+):
     """The billing provider of `billing.ports`, by the official SDK."""
 
     def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
         EventGateway.__init__(self, client)
         InvoiceGateway.__init__(self, client)
+        ProposalGateway.__init__(self, client)
         StripeAccess.__init__(self, client, automatic_tax=automatic_tax)
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
