@@ -21,6 +21,7 @@ from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
 from dashboard.models.proposal import BillingProposal, ProposalKind, ProposalState
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
+from dashboard.models.schedule_tick import ScheduleTick
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.telephony_check import TelephonyCheck, TelephonyDifference
@@ -61,6 +62,7 @@ __all__ = [
     "ProposalState",
     "Refund",
     "Role",
+    "ScheduleTick",
     "StorageReading",
     "StripeCatchUp",
     "StripeEvent",

@@ -1,10 +1,10 @@
-"""What Twilio's own records and ours disagree about, day by day."""
+"""Days compared with Twilio's own records; who took which tick of the schedule."""
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
@@ -51,8 +51,15 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("day", "sid", name=op.f("pk_telephony_differences")),
     )
+    op.create_table(
+        "schedule_ticks",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("tick_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_schedule_ticks")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("schedule_ticks")
     op.drop_table("telephony_differences")
     op.drop_table("telephony_checks")
