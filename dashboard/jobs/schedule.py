@@ -16,7 +16,7 @@ from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
 from dashboard.jobs.telephony import settle_telephony
 from dashboard.jobs.telephony_check import check_twilio
 from dashboard.jobs.webhooks import process_if_due, prune_stripe_events
-from dashboard.wiring import unit_of_work
+from dashboard.wiring import now, unit_of_work
 
 
 def register(scheduler: CronScheduler) -> None:
@@ -40,6 +40,7 @@ def register(scheduler: CronScheduler) -> None:
 def sweep() -> None:
     """Enqueue what a crash left between commit and queue, and what is to be tried again."""
     with unit_of_work() as session:
+        sync_runs.close_lost_runs(session, now())
         run_ids = sync_runs.list_queued_runs(session)
     process_if_due()
     for run_id in run_ids:

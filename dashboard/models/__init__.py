@@ -8,7 +8,7 @@ from dashboard.models.checkout import BillingRequest, CheckoutSession, CheckoutS
 from dashboard.models.credit_note import CreditNote, CreditNoteLine
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.invoice_payment import InvoicePayment, PaymentAttempt, Refund
-from dashboard.models.meter_event import MeterEvent, MeterEventKind, MeterEventState, SyncRun, SyncState
+from dashboard.models.meter_event import MeterEvent, MeterEventKind, MeterEventState
 from dashboard.models.outgoing import OutgoingState
 from dashboard.models.outgoing_webhook import (
     DeliveryState,
@@ -24,6 +24,7 @@ from dashboard.models.reading import StorageReading, UsageAlertLook
 from dashboard.models.schedule_tick import ScheduleTick
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
+from dashboard.models.sync_run import SyncRun, SyncState
 from dashboard.models.telephony_check import TelephonyCheck, TelephonyDifference
 from dashboard.models.text_message import TextMessage
 from dashboard.models.usage import UsageEvent, UsageRollup

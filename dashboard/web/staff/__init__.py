@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort
 from flask_login import current_user, login_required
-from werkzeug.wrappers import Response
-
-from dashboard.billing.billing_state import list_delinquent
-from dashboard.billing.sync_runs import find_run, list_runs, overview
-from dashboard.jobs.metering import start_sync
-from dashboard.wiring import now, session
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 
@@ -22,28 +16,4 @@ def require_staff() -> None:
         abort(404, "There is nothing here.")
 
 
-@blueprint.get("/syncs")
-def syncs() -> str:
-    """What is owed to Stripe, and the runs so far."""
-    return render_template(
-        "staff/syncs/index.html",
-        runs=list_runs(session()),
-        overview=overview(session(), now()),
-        delinquent=list_delinquent(session()),
-    )
-
-
-@blueprint.post("/syncs")
-def create_sync() -> Response:
-    """Start a sync, or show the one under way."""
-    run_id = start_sync(current_user.email)
-    return redirect(url_for("staff.sync", sync_id=run_id), 303)
-
-
-@blueprint.get("/syncs/<int:sync_id>")
-def sync(sync_id: int) -> str:
-    """One run; while it is live the page asks again by itself."""
-    return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
-
-
-from dashboard.web.staff import prices, subscriptions, twilio_checks, webhooks  # noqa: E402, F401 (they add their views)
+from dashboard.web.staff import prices, subscriptions, syncs, twilio_checks, webhooks  # noqa: E402, F401 (they add their views)

@@ -39,6 +39,7 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     plan_changes,  # noqa: F401
     plans,  # noqa: F401
     subscription,  # noqa: F401
+    syncs,  # noqa: F401
     usage,  # noqa: F401
     webhooks,  # noqa: F401
 )
