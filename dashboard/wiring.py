@@ -17,11 +17,15 @@ from dashboard.billing.catalog import INTERVALS, CatalogError
 from dashboard.billing.payment_policy import STOPPABLE, PaymentPolicy
 from dashboard.billing.plans import PLANS, PricePins, catalog, use_catalog
 from dashboard.billing.ports import BillingProvider, TelephonyProvider
+from dashboard.billing.ports_meters import MeterSender, Pace
 from dashboard.clock import Clock
 from dashboard.config import Settings, SettingsError
 from dashboard.database import db
-from dashboard.integrations.stripe.client import build_client
+from dashboard.integrations.pace import SharedPace
+from dashboard.integrations.stripe.client import build_client, build_meter_client
 from dashboard.integrations.stripe.gateway import StripeGateway
+from dashboard.integrations.stripe.meter_gateway import MeterGateway
+from dashboard.integrations.stripe.meter_stream import MeterStream
 from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
 
@@ -40,6 +44,8 @@ class Wiring:
     payment_policy: PaymentPolicy
     stripe_client: StripeClient
     billing: BillingProvider
+    meters: MeterSender
+    pace: Pace
     webhooks: WebhookSender
     telephony: TelephonyProvider
 
@@ -62,11 +68,29 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         payment_policy=read_payment_policy(settings),
         stripe_client=client,
         billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
+        meters=build_meters(settings),
+        pace=build_pace(settings),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
         telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring
     return wiring
+
+
+def build_meters(settings: Settings) -> MeterSender:
+    """What sends meter events: version 1, or the stream where the operator chose it."""
+    client = build_meter_client(settings)
+    if settings.stripe_meter_stream:
+        return MeterStream(client, lambda token: build_meter_client(settings, token))
+    return MeterGateway(client)
+
+
+def build_pace(settings: Settings) -> Pace:
+    """How fast it may send. A Valkey that does not answer at once must not hold it up."""
+    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=1)
+    if settings.stripe_meter_stream:
+        return SharedPace(redis, "meter-stream", settings.meter_stream_events_per_second)
+    return SharedPace(redis, "meter-events", settings.meter_events_per_second)
 
 
 def read_pins(settings: Settings) -> PricePins:

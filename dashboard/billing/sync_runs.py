@@ -120,8 +120,8 @@ def note_claimed(session: Session, run_id: int, claimed: int, now: datetime) -> 
     return _note(session, run_id, now, claimed=SyncRun.claimed + claimed)
 
 
-def note_to_send(session: Session, run_id: int, now: datetime) -> bool:
-    """Note that all is claimed and how many events wait in the run's scope; False when the run is to stop there."""
+def note_waiting(session: Session, run_id: int, now: datetime) -> bool:
+    """Note that all is claimed and how many events of its scope wait; False when the run is to stop there."""
     waiting = (
         select(func.count())
         .where(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.buckets import LEVEL
-from dashboard.billing.metering import OLDEST
-from dashboard.billing.plans import metered_events
+from dashboard.billing.metering.owed import CHANGED, SENDABLE, scope
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 
 _OWED = text(
@@ -20,10 +18,7 @@ _OWED = text(
            count(*) FILTER (WHERE t.stripe_customer_id IS NULL) AS without_customer
       FROM usage_rollups r JOIN tenants t ON t.id = r.tenant_id
      WHERE (CAST(:tenant_id AS bigint) IS NULL OR r.tenant_id = :tenant_id)
-       AND r.is_due AND r.usage_type = ANY(:usage_types) AND r.bucket_start >= :oldest
-       AND CASE WHEN r.{LEVEL} THEN r.events > 0 ELSE r.quantity <> r.claimed END
-       AND EXISTS (SELECT FROM billing_periods p WHERE p.tenant_id = r.tenant_id
-                   AND p.starts_at <= r.bucket_start AND p.ends_at > r.bucket_start)
+       AND {CHANGED} AND {SENDABLE}
      GROUP BY r.usage_type
     """
 )
@@ -53,13 +48,12 @@ class Waiting:
 
 
 def list_waiting(
-    session: Session, now: datetime, *, tenant_id: int | None = None, usage_types: Collection[str] | None = None
+    session: Session, now: datetime, *, tenant_id: int | None = None, usage_types: Sequence[str] | None = None
 ) -> list[Waiting]:
     """What waits, of one tenant or of all: the usage types of which anything does, in their order."""
-    metered = [name for name in metered_events(session) if usage_types is None or name in usage_types]
-    scope = {"tenant_id": tenant_id, "usage_types": metered, "oldest": now - OLDEST}
-    owed = {row.usage_type: row for row in session.execute(_OWED, scope)}
-    pending = {row.usage_type: row for row in session.execute(_PENDING, scope)}
+    parameters = scope(session, now, usage_types, tenant_id=tenant_id)
+    owed = {row.usage_type: row for row in session.execute(_OWED, parameters)}
+    pending = {row.usage_type: row for row in session.execute(_PENDING, parameters)}
     found = []
     for name, kind in USAGE_TYPES.items():
         claim, send = owed.get(name), pending.get(name)

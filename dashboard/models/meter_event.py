@@ -38,7 +38,8 @@ class MeterEvent(Base):
 
     What Stripe was told of a bucket is the sum of the values of kinds usage and resend that are sent (of a level: the
     last one's value); a repair is what Stripe needed besides. `replaces_id` is the event that a resend took the place
-    of. `error_code` is Stripe's. While `cancel_asked_at` stands on a sent event, its adjustment is under way.
+    of. `error_code` is Stripe's. `tried_at` is when it was handed to Stripe first, written before that. While
+    `cancel_asked_at` stands on a sent event, its adjustment is under way.
     """
 
     __tablename__ = "meter_events"
@@ -89,5 +90,6 @@ class MeterEvent(Base):
     replaces_id: Mapped[int | None]
     run_id: Mapped[int | None]
     cancel_asked_at: Mapped[datetime | None]
+    tried_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]

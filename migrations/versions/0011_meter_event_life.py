@@ -19,7 +19,8 @@ def upgrade() -> None:
     op.add_column("meter_events", sa.Column("replaces_id", sa.BigInteger(), nullable=True))
     op.add_column("meter_events", sa.Column("error_code", sa.Text(), nullable=True))
     op.add_column("meter_events", sa.Column("run_id", sa.BigInteger(), nullable=True))
-    op.add_column("meter_events", sa.Column("cancel_asked_at", sa.DateTime(timezone=True), nullable=True))
+    for name in ("tried_at", "cancel_asked_at"):
+        op.add_column("meter_events", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
     op.create_check_constraint(KIND, "meter_events", "kind IN ('usage', 'resend', 'repair')")
     op.drop_constraint(STATE, "meter_events", type_="check")
     op.create_check_constraint(STATE, "meter_events", f"state IN {STATES}")
@@ -106,5 +107,5 @@ def downgrade() -> None:
     op.execute("UPDATE meter_events SET state = 'rejected' WHERE state IN ('superseded', 'canceled')")
     op.create_check_constraint(STATE, "meter_events", f"state IN {STATES[:3]}")
     op.drop_constraint(KIND, "meter_events", type_="check")
-    for name in ("cancel_asked_at", "run_id", "error_code", "replaces_id", "kind"):
+    for name in ("cancel_asked_at", "tried_at", "run_id", "error_code", "replaces_id", "kind"):
         op.drop_column("meter_events", name)

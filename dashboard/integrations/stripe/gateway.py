@@ -1,17 +1,11 @@
-"""What the domain asks of Stripe: objects by id, customers, hosted pages, meter events."""
+"""What the domain asks of Stripe: objects by id, customers, hosted pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import cast
-
-import stripe
 from stripe import StripeClient
 
 from dashboard.billing.ports import (
     CustomerFacts,
-    ProviderRefused,
 )
 from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, if_there
@@ -55,29 +49,3 @@ class StripeGateway(
                 {"name": name, "email": email, "metadata": {"tenant_id": str(tenant_id)}}
             )
         return customer.id
-
-    def send_meter_event(
-        self, *, event_name: str, payload: Mapping[str, str], identifier: str, timestamp: datetime
-    ) -> bool:
-        """Send one meter event; False when Stripe has its identifier already: that too is delivery."""
-        try:
-            with domain_errors():
-                self._v1.billing.meter_events.create(
-                    {
-                        "event_name": event_name,
-                        "payload": dict(payload),
-                        "identifier": identifier,
-                        "timestamp": int(timestamp.timestamp()),
-                    }
-                )
-        except ProviderRefused as refusal:
-            if _says_already_exists(refusal):
-                return False
-            raise
-        return True
-
-
-def _says_already_exists(refusal: ProviderRefused) -> bool:
-    """Stripe has no error code for it; the words are "An event already exists with identifier …"."""
-    cause = cast("stripe.StripeError", refusal.__cause__)
-    return cause.http_status == 400 and "already exists" in str(refusal)
