@@ -107,7 +107,7 @@ def test_what_went_astray_is_found_with_its_sid(
     }
     assert (day.segments_ours, day.segments_theirs, day.seconds_theirs) == (3, 4, 42)
     page = log_in(app, staff=True).get(f"/staff/twilio/{yesterday}").text
-    for shown in (deleted, corrected, "Missing at Twilio", "Missing here", "Another quantity", "Nobody's number"):
+    for shown in (deleted, corrected, "Missing at Twilio", "Missing here", "Differs", "Nobody's number"):
         assert shown in page
     printed = run_command(app, "usage", "check-twilio", code=1)
     assert f"{deleted} tenant {tenant_id}, segments: 2 here, no record at Twilio" in printed
