@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import history, usage, webhooks
+from bench import history, meters, usage, webhooks
 from bench.copy import copy_rate
 from bench.figures import Figure
 from bench.services import FOLDER, Services, services
@@ -29,6 +29,9 @@ MEASURES: dict[str, Measure] = {
     "usage.batch_1000": usage.measure_batch_1000,
     "webhook.ack": webhooks.measure_ack,
     "webhook.drain": webhooks.measure_drain,
+    "sync.claim_s": meters.measure_claim,
+    "sync.send_v1": meters.measure_send_v1,
+    "sync.send_v2": meters.measure_send_v2,
     "usage.growth_10m": lambda found: history.measure_growth(found, 10 * MILLION),
     "usage.summary_10m": lambda found: history.measure_summary(found, 10 * MILLION),
 }

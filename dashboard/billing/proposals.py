@@ -82,6 +82,16 @@ def list_open(session: Session, *, tenant_id: int | None = None, limit: int = 10
     return list(session.scalars(rows.order_by(BillingProposal.created_at, BillingProposal.id).limit(limit)))
 
 
+def list_with_tenants(session: Session, *, is_open: bool, limit: int = 100) -> list[tuple[BillingProposal, str]]:
+    """(proposal, tenant's name): the open ones oldest first, or the decided ones newest first."""
+    rows = select(BillingProposal, Tenant.name).join(Tenant, Tenant.id == BillingProposal.tenant_id)
+    if is_open:
+        rows = rows.where(BillingProposal.state == ProposalState.OPEN).order_by(BillingProposal.created_at)
+    else:
+        rows = rows.where(BillingProposal.state != ProposalState.OPEN).order_by(BillingProposal.decided_at.desc())
+    return [(proposal, name) for proposal, name in session.execute(rows.limit(limit))]
+
+
 def begin_accept(session: Session, tenant_id: int, proposal_id: int, by: str, now: datetime) -> None:
     """Freeze a proposal that staff accepts: commit this before `accept`.
 

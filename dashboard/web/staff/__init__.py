@@ -16,4 +16,12 @@ def require_staff() -> None:
         abort(404, "There is nothing here.")
 
 
-from dashboard.web.staff import prices, subscriptions, syncs, twilio_checks, webhooks  # noqa: E402, F401 (they add their views)
+from dashboard.web.staff import (  # noqa: E402 (they add their views)
+    meter_errors,  # noqa: F401
+    prices,  # noqa: F401
+    proposals,  # noqa: F401
+    subscriptions,  # noqa: F401
+    syncs,  # noqa: F401
+    twilio_checks,  # noqa: F401
+    webhooks,  # noqa: F401
+)

@@ -1,4 +1,4 @@
-"""Stripe's webhooks for staff: what came, what waits, what failed and why, and doing it again; meter error reports."""
+"""Stripe's webhooks for staff: what came, what waits, what failed and why, and doing it again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing import catch_up, webhook_review
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.meter_errors import list_meter_errors
 from dashboard.billing.webhook_inbox import count_inbox
 from dashboard.billing.webhook_review import EventFilter
 from dashboard.integrations.stripe.handlers import row_of
@@ -65,9 +64,3 @@ def replay_webhooks() -> Response:
     """Process every failed event again."""
     flash(f"Failed events being processed again: {replay_failed_events()}.", "info")
     return redirect(url_for("staff.webhooks"), 303)
-
-
-@blueprint.get("/meter-errors")
-def meter_errors() -> str:
-    """What Stripe reported of meter events that it took and could not count."""
-    return render_template("staff/meter_errors/index.html", reports=list_meter_errors(session()))
