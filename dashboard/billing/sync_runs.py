@@ -37,6 +37,15 @@ def read_usage_types(names: object) -> list[str] | None:
     return None if chosen == metered else chosen
 
 
+def need_tenant(session: Session, tenant_id: int | None) -> None:
+    """Whose usage is to be synced; None is everybody's.
+
+    Raises `InvalidInput` where there is no such tenant.
+    """
+    if tenant_id is not None and session.get(Tenant, tenant_id) is None:
+        raise InvalidInput("tenant", f"must be the number of a tenant; there is no tenant {tenant_id}")
+
+
 def request_sync(
     session: Session,
     *,
@@ -50,8 +59,7 @@ def request_sync(
     While one of the same scope is live, it is the answer.
     `usage_types` are those of `read_usage_types`. Raises `InvalidInput` where there is no such tenant.
     """
-    if tenant_id is not None and session.get(Tenant, tenant_id) is None:
-        raise InvalidInput("tenant", f"must be the number of a tenant; there is no tenant {tenant_id}")
+    need_tenant(session, tenant_id)
     close_lost_runs(session, now)
     types = list(usage_types) if usage_types is not None else None
     statement = (

@@ -9,7 +9,7 @@ from flask_login import current_user
 from dashboard.billing.billing_state import list_delinquent
 from dashboard.billing.errors import InvalidInput, NotNow
 from dashboard.billing.plans import catalog
-from dashboard.billing.sync_runs import cancel_run, read_usage_types
+from dashboard.billing.sync_runs import cancel_run, need_tenant, read_usage_types
 from dashboard.billing.sync_views import find_run, list_runs, overview
 from dashboard.jobs.metering import start_sync
 from dashboard.web.queries import read_before, read_id
@@ -28,10 +28,12 @@ def create_sync() -> ResponseReturnValue:
     """Start a sync, or show the one of the same scope that is under way."""
     try:
         tenant_id = _tenant(request.form.get("tenant", "").strip())
+        # Before the run's own transaction, at whose end the reader would be gone from the session.
+        need_tenant(session(), tenant_id)
         usage_types = read_usage_types(request.form.getlist("usage_types") or None)
-        run_id = start_sync(current_user.email, tenant_id, usage_types)
     except InvalidInput as error:
         return _page(error=error), 422
+    run_id = start_sync(current_user.email, tenant_id, usage_types)
     return redirect(url_for("staff.sync", sync_id=run_id), 303)
 
 

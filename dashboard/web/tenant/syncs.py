@@ -32,8 +32,9 @@ def syncs() -> str:
 def create_sync() -> Response:
     """Start a sync of this tenant, or show the one under way."""
     require_buyer()
-    run_id = start_sync(current_user.email, g.tenant.id)
-    return redirect(url_for("tenant.sync", tenant_id=g.tenant.id, sync_id=run_id), 303)
+    tenant_id = g.tenant.id
+    run_id = start_sync(current_user.email, tenant_id)
+    return redirect(url_for("tenant.sync", tenant_id=tenant_id, sync_id=run_id), 303)
 
 
 @blueprint.get("/syncs/<int:sync_id>")
