@@ -59,7 +59,7 @@ def _read_pinned() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name.startswith(("STRIPE_PRICE_", "STRIPE_METER_")) and value
+        if name.startswith(("STRIPE_PRICE_", "STRIPE_METER_")) and name != "STRIPE_METER_STREAM" and value
     }
 
 

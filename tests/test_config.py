@@ -34,6 +34,13 @@ def test_a_good_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert load_settings().database_url == "postgresql+psycopg://u:p@127.0.0.1/db"
 
 
+def test_the_stream_is_switched_on_and_is_no_meter(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("STRIPE_METER_STREAM", "on")
+    environment.setenv("STRIPE_METER_SMS_SENT", "mtr_1")
+    settings = load_settings()
+    assert (settings.stripe_meter_stream, settings.pinned) == (True, {"STRIPE_METER_SMS_SENT": "mtr_1"})
+
+
 @pytest.mark.parametrize("name", ["SECRET_KEY", "REDIS_URL", "STRIPE_SECRET_KEY", "TWILIO_ACCOUNT_SID", "DATABASE_URL"])
 def test_a_missing_value_names_itself(environment: pytest.MonkeyPatch, name: str) -> None:
     environment.delenv(name)
@@ -57,6 +64,9 @@ def test_a_missing_value_names_itself(environment: pytest.MonkeyPatch, name: str
         ("SPOOL_INTERVAL", "-1"),
         ("PAST_DUE_GRACE_DAYS", "366"),
         ("READ_ONLY_STATUSES", "active"),
+        ("METER_SEND_THREADS", "0"),
+        ("METER_EVENTS_PER_SECOND", "fast"),
+        ("STRIPE_METER_STREAM", "perhaps"),
     ],
 )
 def test_a_malformed_value_names_itself_and_is_not_shown(

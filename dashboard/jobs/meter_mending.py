@@ -1,4 +1,4 @@
-"""Sending refused batches again, one by one or all of a kind, and then the sync that delivers them."""
+"""Sending refused batches again, all of them or all of a kind, and then the sync that delivers them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,6 @@ CHUNK = 200
 HOUR = 3_600
 # Whether Stripe counts these already is not known: nobody sends them again without having looked.
 NOT_IN_BULK = "unconfirmed"
-
-
-def resend_batch(tenant_id: int, event_id: int, by: str) -> metering.Mended:
-    """Mend one batch and ask for a sync of its tenant.
-
-    Raises `NotFound` and `NotNow`.
-    """
-    with unit_of_work() as session:
-        mended = metering.resend(session, tenant_id, event_id, wiring().clock.now())
-    if mended.event is not None:
-        start_sync(by, tenant_id)
-    return mended
 
 
 def ask_to_resend(by: str, code: str | None) -> None:

@@ -67,20 +67,24 @@ def send_pending(note: Note, *, tenant_id: int | None = None, usage_types: Seque
     events = EVENTS * (10 if parts.meters.most > 1 else 1)
     going = Round(usage_types, note, only=tenant_id)
     threads = parts.settings.meter_send_threads
+    size = TENANTS if parts.meters.most == 1 else 5 * TENANTS
     with ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(AT_ONCE) as chunks:
-        while True:
-            going.after, before = 0, going.sent
-            workers = AT_ONCE if tenant_id is None else 1
 
-            def work(_: int) -> None:
-                with engine.connect() as connection:
-                    while tenants := going.next_tenants(connection, TENANTS if events == EVENTS else 5 * TENANTS):
-                        _send_chunk(connection, parts, pool, going, tenants, events)
+        def work(_: int) -> None:
+            with engine.connect() as connection:
+                while tenants := going.next_tenants(connection, size):
+                    _send_chunk(connection, parts, pool, going, tenants, events)
 
-            for _ in chunks.map(work, range(workers)):
-                pass
-            if going.is_stopped or going.outage.is_total or going.sent == before:
-                return going.unavailable
+        try:
+            while True:
+                going.after, before = 0, going.sent
+                for _ in chunks.map(work, range(AT_ONCE if tenant_id is None else 1)):
+                    pass
+                if going.is_stopped or going.outage.is_total or going.sent == before:
+                    return going.unavailable
+        finally:
+            # After an error, or at the end of the job's time, the other chunk's thread ends with what it has in hand.
+            going.is_stopped = True
 
 
 def _send_chunk(

@@ -64,7 +64,7 @@ def sync_until(step: int, tenant_id: int) -> None:
         metered.use(tenant_id, step, "STORAGE_USED_MB")
         metered.use(tenant_id, 3, "AI_MESSAGE_GENERATED", ago=timedelta(hours=step % 4))
         if step % 2:
-            metered.use(tenant_id, -5, ago=timedelta(hours=2), corrects_id=wrong)
+            metered.use(tenant_id, -5, corrects_id=wrong)
             metered.use(tenant_id, -3, corrects_id=metered.use(tenant_id, 4, ago=timedelta(hours=3)))
         fuse = Fuse(step)
         app.extensions["countinghouse"] = replace(wiring(), meters=Watched(wiring().meters, fuse))

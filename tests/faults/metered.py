@@ -49,7 +49,9 @@ def use(
 ) -> int:
     """Record usage; the id of its ledger row."""
     moment = now()
-    body = usage_body(quantity=quantity, usage_type=usage_type, occurred_at=(moment - ago).isoformat(), **more)
+    body = usage_body(quantity=quantity, usage_type=usage_type, **more)
+    if "corrects_id" not in body:
+        body["occurred_at"] = (moment - ago).isoformat()
     with unit_of_work() as session:
         recorded = record_usage(session, tenant_id, parse_usage(body, moment), source="test", now=moment)
     assert isinstance(recorded, Recorded)

@@ -9,10 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import create_engine, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from dashboard.billing.ports_meters import EventToSend, MeterSender
@@ -159,17 +160,13 @@ class Trip:
 
 
 def test_postgresql_cut_off_while_stripe_is_called(app: Flask, tenants: list[int], meters: dict[str, str]) -> None:
-    own = db.engine.url.database
     url = db.engine.url.render_as_string(hide_password=False)
 
     def cut() -> None:
-        with create_engine(url, isolation_level="AUTOCOMMIT").connect() as other:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
             other.execute(
-                text(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE datname = :own AND pid <> pg_backend_pid()"
-                ),
-                {"own": own},
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
 
     parts = wiring()

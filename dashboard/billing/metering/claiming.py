@@ -42,11 +42,10 @@ _CLAIM = text(
                CASE WHEN r.{LEVEL} THEN r.quantity ELSE {_DELTA} END AS value,
                CASE WHEN r.{LEVEL} THEN r.quantity ELSE r.claimed + {_DELTA} END AS raised_to,
                CASE WHEN r.{LEVEL} THEN r.last_at ELSE r.bucket_start END AS counts_at
-          FROM unnest(CAST(:tenant_ids AS bigint[])) AS asked (id)
-          JOIN tenants t ON t.id = asked.id AND t.stripe_customer_id IS NOT NULL
-          JOIN usage_rollups r ON r.tenant_id = t.id
+          FROM usage_rollups r
+          JOIN tenants t ON t.id = r.tenant_id AND t.stripe_customer_id IS NOT NULL
           JOIN catalog_meters m ON m.usage_type = r.usage_type
-         WHERE {CHANGED} AND {SENDABLE}
+         WHERE r.tenant_id = ANY(:tenant_ids) AND {CHANGED} AND {SENDABLE}
            AND (r.claim_sequence = 0 OR NOT EXISTS (
                 SELECT FROM meter_events e
                  WHERE e.tenant_id = r.tenant_id AND e.cancel_asked_at IS NOT NULL AND e.state = 'sent'

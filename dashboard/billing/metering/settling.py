@@ -28,9 +28,8 @@ _UNSENDABLE = f"(r.bucket_start < :oldest OR (p.ends_at <= :now AND EXISTS ({FIN
 _TENANTS = text(
     f"""
     SELECT DISTINCT r.tenant_id
-      FROM unnest(CAST(:tenant_ids AS bigint[])) AS asked (id)
-      JOIN usage_rollups r ON r.tenant_id = asked.id JOIN billing_periods p ON {IN_PERIOD}
-     WHERE {CHANGED} AND {_UNSENDABLE}
+      FROM usage_rollups r JOIN billing_periods p ON {IN_PERIOD}
+     WHERE r.tenant_id = ANY(:tenant_ids) AND {CHANGED} AND {_UNSENDABLE}
     """
 )
 

@@ -24,22 +24,19 @@ YOUNG = timedelta(hours=23)
 # A bucket told in more events than this is corrected by a negative one: each adjustment is a call.
 MOST_EVENTS = 10
 
-# Every event of the bucket that may count is sent, young, new to Stripe when it was sent (the time of a repeated one is
-# unknown), never failed to be taken back, and no repair. The period must be open: between the two calls the hour holds
-# too little.
+# Every event of the bucket that may count is sent, was tried first within a day, never failed to be taken back, and is
+# no repair. The period must be open: between the two calls the hour holds too little.
 _ASK = text(
     f"""
     UPDATE meter_events e SET cancel_asked_at = :now
       FROM (
         SELECT r.tenant_id, r.usage_type, r.bucket_start
-          FROM unnest(CAST(:tenant_ids AS bigint[])) AS asked (id)
-          JOIN usage_rollups r ON r.tenant_id = asked.id
-          JOIN billing_periods p ON {IN_PERIOD}
-         WHERE r.is_due AND NOT r.{LEVEL} AND r.quantity < r.claimed AND r.usage_type = ANY(:usage_types)
+          FROM usage_rollups r JOIN billing_periods p ON {IN_PERIOD}
+         WHERE r.tenant_id = ANY(:tenant_ids) AND r.is_due AND NOT r.{LEVEL} AND r.quantity < r.claimed
+           AND r.usage_type = ANY(:usage_types)
            AND r.settled = 0 AND p.ends_at > :soon AND r.bucket_start >= :oldest
            AND (SELECT count(*) <= {MOST_EVENTS} AND bool_and(
-                        x.state = 'sent' AND x.sent_at > :young AND NOT x.duplicate AND x.error IS NULL
-                        AND x.kind <> 'repair')
+                        x.state = 'sent' AND x.tried_at > :young AND x.error IS NULL AND x.kind <> 'repair')
                   FROM meter_events x
                  WHERE x.tenant_id = r.tenant_id AND x.usage_type = r.usage_type AND x.bucket_start = r.bucket_start
                    AND x.state NOT IN ('superseded', 'canceled'))

@@ -10,7 +10,8 @@ from dashboard.billing import metering
 from dashboard.billing.errors import NotNow
 from dashboard.billing.meter_errors import list_meter_errors
 from dashboard.billing.metering import refused
-from dashboard.jobs.meter_mending import ask_to_resend, resend_batch
+from dashboard.jobs.meter_mending import ask_to_resend
+from dashboard.jobs.metering import start_sync
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 
@@ -37,17 +38,21 @@ def meter_errors() -> str:
 @blueprint.post("/meter-errors/<int:tenant_id>/<int:event_id>/resend")
 def resend_meter_event(tenant_id: int, event_id: int) -> Response:
     """Mend one batch and send it again."""
+    by = current_user.email
     try:
-        mended = resend_batch(tenant_id, event_id, current_user.email)
+        mended = metering.resend(session(), tenant_id, event_id, now())
     except NotNow as reason:
         flash(f"Not sent again: {reason}.", "error")
+        return redirect(url_for("staff.meter_errors"), 303)
+    is_sent, is_proposed = mended.event is not None, mended.proposal is not None
+    session().commit()
+    if is_sent:
+        start_sync(by, tenant_id)
+        flash("The batch is on its way again, under a new identifier.", "ok")
+    elif is_proposed:
+        flash("No meter takes it any more, so it is proposed for an invoice instead.", "info")
     else:
-        if mended.event is not None:
-            flash("The batch is on its way again, under a new identifier.", "ok")
-        elif mended.proposal is not None:
-            flash("No meter takes it any more, so it is proposed for an invoice instead.", "info")
-        else:
-            flash("It changes no invoice; the batch is closed.", "info")
+        flash("It changes no invoice; the batch is closed.", "info")
     return redirect(url_for("staff.meter_errors"), 303)
 
 
