@@ -1,19 +1,19 @@
 """The RQ worker: webhooks and meter sync, off the request path.
 
 python worker.py [QUEUE ...]     work (all queues by default)
-python worker.py --scheduler     enqueue the periodic jobs; run exactly one of these
+python worker.py --scheduler     enqueue the periodic jobs; run one or more of these
 """
 
 import argparse
 import sys
 
 from rq import Queue, SimpleWorker
-from rq.cron import CronScheduler
 
 from dashboard.app import create_app
 from dashboard.config import SettingsError
 from dashboard.jobs import schedule
 from dashboard.jobs.queues import QUEUES
+from dashboard.jobs.scheduler import SharedScheduler
 from dashboard.wiring import wiring
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     with app.app_context():
         connection = wiring().redis
         if options.scheduler:
-            scheduler = CronScheduler(connection, logging_level="WARNING")
+            scheduler = SharedScheduler(connection, logging_level="WARNING")
             schedule.register(scheduler)
             scheduler.start()
         else:

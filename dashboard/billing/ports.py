@@ -14,6 +14,7 @@ from dashboard.billing.ports_events import EventProvider
 from dashboard.billing.ports_invoices import InvoiceProvider
 from dashboard.billing.ports_proposals import ProposalProvider
 from dashboard.billing.ports_subscriptions import SubscriptionProvider
+from dashboard.billing.ports_telephony import TelephonyRecords
 
 
 class ProviderUnavailable(Exception):
@@ -128,8 +129,8 @@ class CallFacts:
     ended_at: datetime | None
 
 
-class TelephonyProvider(Protocol):
-    """Sends texts and makes calls. A callback tells how each fares."""
+class TelephonyProvider(TelephonyRecords, Protocol):
+    """Sends texts and makes calls. A callback tells how each fares. What it has of a day can be listed."""
 
     def send_text(self, *, to: str, from_: str, body: str, status_callback: str) -> TextFacts:
         """Raises `ProviderRefused` (not sent) or `ProviderUnavailable` (perhaps sent: its callback will tell)."""

@@ -1,32 +1,77 @@
-"""The runs of the meter sync as staff see them: asked for, under way, complete or failed."""
+"""The life of a meter sync: asked for, taken by a worker, counted, canceled, closed when its worker is gone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Collection
+from datetime import datetime
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from dashboard.billing.errors import NotFound
-from dashboard.billing.metering import Sent, count_owed
-from dashboard.billing.webhook_inbox import count_inbox
-from dashboard.models import MeterEvent, MeterEventState, SyncRun, SyncState
+from dashboard.billing.errors import InvalidInput, NotFound, NotNow
+from dashboard.billing.metering import Sent
+from dashboard.billing.plans import catalog
+from dashboard.database import try_lock_object
+from dashboard.models import MeterEvent, MeterEventState, SyncRun, SyncState, Tenant
 
-# A worker that says nothing for so long is gone; its events are pending still and the next run sends them.
-LOST_AFTER = timedelta(minutes=5)
 LIVE = (SyncState.QUEUED, SyncState.RUNNING)
+LOST = "Its worker was killed. Nothing is lost: the next run sends what is pending."
 
 
-def request_sync(session: Session, *, started_by: str, now: datetime, tenant_id: int | None = None) -> tuple[int, bool]:
-    """Ask for a run over all tenants, or of one: (its id, whether it is new). While such a one is live, it is the
-    answer.
+def read_usage_types(names: object) -> list[str] | None:
+    """The usage types of a sync in the form in which two of the same scope are equal; None, or all, are all of them.
+
+    Raises `InvalidInput` for one that has no meter.
     """
-    _close_lost_runs(session, now)
+    metered = sorted(kind.name for kind in catalog().metered)
+    allowed = f"must be a list of usage types that have a meter: {', '.join(metered)}"
+    if names is None:
+        return None
+    if not isinstance(names, list) or not names or not all(isinstance(each, str) for each in names):
+        raise InvalidInput("usage_types", allowed)
+    unknown = sorted(set(names) - set(metered))
+    if unknown:
+        raise InvalidInput("usage_types", f"{allowed}; {unknown[0][:100]} is none")
+    chosen = sorted(set(names))
+    return None if chosen == metered else chosen
+
+
+def need_tenant(session: Session, tenant_id: int | None) -> None:
+    """Whose usage is to be synced; None is everybody's.
+
+    Raises `InvalidInput` where there is no such tenant.
+    """
+    if tenant_id is not None and session.get(Tenant, tenant_id) is None:
+        raise InvalidInput("tenant", f"must be the number of a tenant; there is no tenant {tenant_id}")
+
+
+def request_sync(
+    session: Session,
+    *,
+    started_by: str,
+    now: datetime,
+    tenant_id: int | None = None,
+    usage_types: Collection[str] | None = None,
+) -> tuple[int, bool]:
+    """Ask for a run over all tenants, or of one: (its id, whether it is new).
+
+    While one of the same scope is live, it is the answer.
+    `usage_types` are those of `read_usage_types`. Raises `InvalidInput` where there is no such tenant.
+    """
+    need_tenant(session, tenant_id)
+    close_lost_runs(session, now)
+    types = list(usage_types) if usage_types is not None else None
     statement = (
         insert(SyncRun)
-        .values(tenant_id=tenant_id, state=SyncState.QUEUED, started_by=started_by, requested_at=now, heartbeat_at=now)
+        .values(
+            tenant_id=tenant_id,
+            usage_types=types,
+            state=SyncState.QUEUED,
+            started_by=started_by,
+            requested_at=now,
+            heartbeat_at=now,
+        )
         .on_conflict_do_nothing()
         .returning(SyncRun.id)
     )
@@ -35,22 +80,31 @@ def request_sync(session: Session, *, started_by: str, now: datetime, tenant_id:
         if run_id is not None:
             return run_id, True
         live = session.scalars(
-            select(SyncRun.id).where(SyncRun.state.in_(LIVE), SyncRun.tenant_id.is_not_distinct_from(tenant_id))
+            select(SyncRun.id).where(
+                SyncRun.state.in_(LIVE),
+                SyncRun.tenant_id.is_not_distinct_from(tenant_id),
+                SyncRun.usage_types.is_not_distinct_from(literal(types, SyncRun.usage_types.type)),
+            )
         ).first()
         if live is not None:  # else it ended between the two statements: ask again
             return live, False
 
 
-def _close_lost_runs(session: Session, now: datetime) -> None:
-    session.execute(
-        update(SyncRun)
-        .where(SyncRun.state == SyncState.RUNNING, SyncRun.heartbeat_at < now - LOST_AFTER)
-        .values(
-            state=SyncState.FAILED,
-            finished_at=now,
-            error="The worker stopped answering. Nothing is lost: the next run sends what is pending.",
+def lock_name(run_id: int) -> tuple[object, ...]:
+    """The lock that whoever does a run holds from before it begins until it is closed."""
+    return "sync-run", run_id
+
+
+def close_lost_runs(session: Session, now: datetime) -> None:
+    """Close the runs whose worker was killed, its lock with it. The next run goes on from what is in the tables."""
+    running = session.scalars(select(SyncRun.id).where(SyncRun.state == SyncState.RUNNING).order_by(SyncRun.id)).all()
+    lost = [run_id for run_id in running if try_lock_object(session, *lock_name(run_id))]
+    if lost:
+        session.execute(
+            update(SyncRun)
+            .where(SyncRun.id.in_(lost), SyncRun.state == SyncState.RUNNING)
+            .values(state=_ended(SyncState.FAILED), finished_at=now, error=LOST)
         )
-    )
 
 
 def list_queued_runs(session: Session) -> list[int]:
@@ -59,7 +113,7 @@ def list_queued_runs(session: Session) -> list[int]:
 
 
 def begin_run(session: Session, run_id: int, now: datetime) -> bool:
-    """Take a queued run; False when another worker has it or it is over."""
+    """Take a queued run, whose lock the caller holds; False when it is over, or under way elsewhere."""
     taken = session.execute(
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.state == SyncState.QUEUED)
@@ -69,155 +123,74 @@ def begin_run(session: Session, run_id: int, now: datetime) -> bool:
     return taken.first() is not None
 
 
-def note_claimed(session: Session, run_id: int, claimed: int, now: datetime) -> None:
-    """Note how many meter events one chunk claimed."""
-    session.execute(
-        update(SyncRun).where(SyncRun.id == run_id).values(claimed=SyncRun.claimed + claimed, heartbeat_at=now)
-    )
+def note_claimed(session: Session, run_id: int, claimed: int, now: datetime) -> bool:
+    """Note how many meter events a chunk claimed; False when the run is to stop there."""
+    return _note(session, run_id, now, claimed=SyncRun.claimed + claimed)
 
 
-def note_waiting(session: Session, run_id: int, now: datetime) -> None:
-    """Note how many meter events wait to be sent: once, after the claim, because it counts them all."""
+def note_waiting(session: Session, run_id: int, now: datetime) -> bool:
+    """Note that all is claimed and how many events of its scope wait; False when the run is to stop there."""
     waiting = (
         select(func.count())
         .where(
             MeterEvent.state == MeterEventState.PENDING,
             or_(SyncRun.tenant_id.is_(None), MeterEvent.tenant_id == SyncRun.tenant_id),
+            or_(SyncRun.usage_types.is_(None), MeterEvent.usage_type == func.any(SyncRun.usage_types)),
         )
         .correlate(SyncRun)
         .scalar_subquery()
     )
-    session.execute(update(SyncRun).where(SyncRun.id == run_id).values(to_send=waiting, heartbeat_at=now))
+    return _note(session, run_id, now, to_send=waiting, sending_at=now)
 
 
-def note_sent(session: Session, run_id: int, sent: Sent, now: datetime) -> None:
-    """Note one chunk."""
-    session.execute(
-        update(SyncRun)
-        .where(SyncRun.id == run_id)
-        .values(
-            sent=SyncRun.sent + sent.new + sent.duplicates,
-            duplicates=SyncRun.duplicates + sent.duplicates,
-            rejected=SyncRun.rejected + sent.rejected,
-            heartbeat_at=now,
-        )
+def note_sent(session: Session, run_id: int, sent: Sent, now: datetime) -> bool:
+    """Note what became of a chunk; False when the run is to stop there."""
+    return _note(
+        session,
+        run_id,
+        now,
+        sent=SyncRun.sent + sent.new + sent.duplicates,
+        duplicates=SyncRun.duplicates + sent.duplicates,
+        rejected=SyncRun.rejected + sent.rejected,
     )
+
+
+def _note(session: Session, run_id: int, now: datetime, **values: object) -> bool:
+    # One that was closed as lost while it still worked stops here too: another may do its work by now.
+    asked_to_stop = session.scalar(
+        update(SyncRun)
+        .where(SyncRun.id == run_id, SyncRun.state == SyncState.RUNNING)
+        .values(heartbeat_at=now, **values)
+        .returning(SyncRun.cancel_requested)
+    )
+    return asked_to_stop is False
+
+
+def cancel_run(session: Session, run_id: int, *, canceled_by: str, now: datetime, tenant_id: int | None = None) -> None:
+    """Take a waiting run back, or have one under way end after the chunk in hand; what it sent stays sent.
+
+    With `tenant_id` only a run of that tenant. Raises `NotFound`, and `NotNow` for one that has ended.
+    """
+    run = session.get(SyncRun, run_id, populate_existing=True, with_for_update=True)
+    if run is None or (tenant_id is not None and run.tenant_id != tenant_id):
+        raise NotFound(f"no sync {run_id}")
+    if run.state not in LIVE:
+        raise NotNow(f"sync {run_id} has ended; there is nothing to cancel")
+    if run.state == SyncState.QUEUED:
+        run.state, run.finished_at = SyncState.CANCELED, now
+    run.cancel_requested, run.canceled_by = True, run.canceled_by or canceled_by
+    session.flush()
 
 
 def finish_run(session: Session, run_id: int, error: str | None, now: datetime) -> None:
-    """Close the run."""
+    """Close the run: failed with an error, canceled if that was asked for, else complete."""
+    end = SyncState.FAILED if error else SyncState.COMPLETE
     session.execute(
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.state == SyncState.RUNNING)
-        .values(state=SyncState.FAILED if error else SyncState.COMPLETE, error=error, finished_at=now)
+        .values(state=_ended(end), error=error, finished_at=now)
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SyncRunView:
-    """One run as its page shows it. `tenant_id` is None for a run over all tenants."""
-
-    id: int
-    tenant_id: int | None
-    state: str
-    started_by: str
-    requested_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    claimed: int
-    to_send: int
-    sent: int
-    duplicates: int
-    rejected: int
-    error: str | None
-
-    @property
-    def state_label(self) -> str:
-        """The state in a word."""
-        return self.state.capitalize()
-
-    @property
-    def is_live(self) -> bool:
-        """Whether it still changes."""
-        return self.state in LIVE
-
-    @property
-    def pending(self) -> int:
-        """Events it has still to send."""
-        return max(self.to_send - self.sent - self.rejected, 0)
-
-    @property
-    def progress(self) -> int:
-        """Percent of what it has to send; 100 once complete."""
-        if self.state == SyncState.COMPLETE:
-            return 100
-        return min(100 * (self.sent + self.rejected) // self.to_send, 99) if self.to_send else 0
-
-
-def _view(run: SyncRun) -> SyncRunView:
-    return SyncRunView(
-        run.id,
-        run.tenant_id,
-        run.state,
-        run.started_by,
-        run.requested_at,
-        run.started_at,
-        run.finished_at,
-        run.claimed,
-        run.to_send,
-        run.sent,
-        run.duplicates,
-        run.rejected,
-        run.error,
-    )
-
-
-def list_runs(session: Session, *, limit: int = 20) -> list[SyncRunView]:
-    """The newest runs first."""
-    return [_view(run) for run in session.scalars(select(SyncRun).order_by(SyncRun.id.desc()).limit(limit))]
-
-
-def find_run(session: Session, run_id: int, *, tenant_id: int | None = None) -> SyncRunView:
-    """One run; with `tenant_id` only one of that tenant.
-
-    Raises `NotFound`.
-    """
-    run = session.get(SyncRun, run_id, populate_existing=True)
-    if run is None or (tenant_id is not None and run.tenant_id != tenant_id):
-        raise NotFound(f"no sync {run_id}")
-    return _view(run)
-
-
-@dataclass(frozen=True, slots=True)
-class SyncOverview:
-    """Whether anything is owed to Stripe: the figures that should be 0."""
-
-    unclaimed_buckets: int
-    too_old_buckets: int
-    pending_events: int
-    rejected_events: int
-    pending_webhooks: int
-    failed_webhooks: int
-    last_complete_at: datetime | None
-
-
-def overview(session: Session, now: datetime) -> SyncOverview:
-    """What is owed, over all tenants."""
-    rows = session.execute(
-        select(MeterEvent.state, func.count().label("waiting"))
-        .where(MeterEvent.state.in_([MeterEventState.PENDING, MeterEventState.REJECTED]))
-        .group_by(MeterEvent.state)
-    )
-    counts = {row.state: row.waiting for row in rows}
-    of_all = SyncRun.tenant_id.is_(None)
-    last = select(func.max(SyncRun.finished_at)).where(SyncRun.state == SyncState.COMPLETE, of_all)
-    owed, inbox = count_owed(session, now), count_inbox(session)
-    return SyncOverview(
-        unclaimed_buckets=owed.claimable,
-        too_old_buckets=owed.too_old,
-        pending_events=counts.get(MeterEventState.PENDING, 0),
-        rejected_events=counts.get(MeterEventState.REJECTED, 0),
-        pending_webhooks=inbox.pending,
-        failed_webhooks=inbox.failed,
-        last_complete_at=session.scalar(last),
-    )
+def _ended(state: SyncState) -> ColumnElement[str]:
+    return case((SyncRun.cancel_requested, SyncState.CANCELED.value), else_=state.value)

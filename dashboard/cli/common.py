@@ -1,7 +1,8 @@
-"""What the commands have in common: errors in one line, and ids."""
+"""What the commands have in common: errors in one line, ids, and who is asking."""
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -28,3 +29,11 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(str(error)) from error
 
     return run
+
+
+def operator() -> str:
+    """Who is at the command line, for what is kept of an action."""
+    try:
+        return f"{getpass.getuser()}, command line"
+    except (KeyError, ImportError, OSError):  # a container may run under a number that has no name
+        return "command line"

@@ -8,12 +8,16 @@ import click
 from flask.cli import AppGroup
 
 from dashboard.billing import rollups
+from dashboard.cli.sync import sync_usage
+from dashboard.cli.twilio_check import check_twilio_usage
 from dashboard.cli.usage_import import import_usage
 from dashboard.jobs.storage import measure_storage
 from dashboard.wiring import now, unit_of_work
 
 usage_commands = AppGroup("usage", help="The usage ledger.")
 usage_commands.add_command(import_usage)
+usage_commands.add_command(check_twilio_usage)
+usage_commands.add_command(sync_usage)
 
 
 @usage_commands.command("verify")

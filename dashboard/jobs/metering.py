@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 from sqlalchemy.orm import Session
 
 from dashboard.billing import metering, sync_runs
 from dashboard.billing.ports import ProviderUnavailable
-from dashboard.database import db, lock_object
+from dashboard.billing.sync_views import SyncRunView, find_run
+from dashboard.database import db, holding_objects, lock_object
 from dashboard.jobs.meter_sending import send_pending
 from dashboard.jobs.queues import METERING, enqueue
 from dashboard.wiring import unit_of_work, wiring
@@ -18,11 +19,15 @@ log = structlog.get_logger()
 HOUR = 3_600
 
 
-def start_sync(started_by: str, tenant_id: int | None = None) -> int:
-    """Ask for a sync of all tenants, or of one; the one that is under way is the answer if there is one. Its id."""
+def start_sync(started_by: str, tenant_id: int | None = None, usage_types: Collection[str] | None = None) -> int:
+    """Ask for a sync of all tenants, or of one; of all meters, or of some. The one of the same scope that is under way
+    is the answer if there is one. Its id.
+
+    Raises `InvalidInput` where there is no such tenant.
+    """
     with unit_of_work() as session:
         run_id, is_new = sync_runs.request_sync(
-            session, started_by=started_by, now=wiring().clock.now(), tenant_id=tenant_id
+            session, started_by=started_by, now=wiring().clock.now(), tenant_id=tenant_id, usage_types=usage_types
         )
     if is_new:
         enqueue(METERING, sync_meters, run_id, timeout=HOUR)
@@ -31,14 +36,20 @@ def start_sync(started_by: str, tenant_id: int | None = None) -> int:
 
 def sync_meters(run_id: int) -> None:
     """Do one run. Killed at any point, the next run goes on from what is in the tables."""
+    name = sync_runs.lock_name(run_id)
+    with db.engine.connect() as connection, holding_objects(connection, [name]) as held:
+        if name in held:
+            _do_run(run_id)
+
+
+def _do_run(run_id: int) -> None:
     clock = wiring().clock
     with unit_of_work() as session:
         if not sync_runs.begin_run(session, run_id, clock.now()):
             return
-        tenant_id = sync_runs.find_run(session, run_id).tenant_id
+        run = find_run(session, run_id)
     try:
-        claim_all(run_id, tenant_id)
-        error = send_all(run_id, tenant_id)
+        error = _claim_and_send(run)
     except Exception as failure:
         log.exception("meter sync failed", run=run_id)
         error = f"{type(failure).__name__}: {failure}"
@@ -47,8 +58,16 @@ def sync_meters(run_id: int) -> None:
     log.info("meter sync ended", run=run_id, error=error)
 
 
-def claim_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | None = None) -> None:
-    """Claim what is owed, chunk by chunk of all tenants (or of the one that is given), one transaction each."""
+def _claim_and_send(run: SyncRunView) -> str | None:
+    goes_on = claim_all(run.id, run.tenant_id, run.usage_types)
+    return send_all(run.id, run.tenant_id, run.usage_types) if goes_on else None
+
+
+def claim_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | None = None) -> bool:
+    """Claim what is owed, chunk by chunk of all tenants (or of the one that is given), one transaction each.
+
+    False when the run was canceled meanwhile.
+    """
     after = 0
     while True:
         with unit_of_work() as session:
@@ -57,10 +76,11 @@ def claim_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | N
             break
         after = tenants[-1]
         _take_back(tenants, usage_types)
-        _claim(run_id, tenants, usage_types)
+        if not _claim(run_id, tenants, usage_types):
+            return False
         _settle(tenants, usage_types)
     with unit_of_work() as session:
-        sync_runs.note_waiting(session, run_id, wiring().clock.now())
+        return sync_runs.note_waiting(session, run_id, wiring().clock.now())
 
 
 def _take_back(tenants: Sequence[int], usage_types: Sequence[str] | None) -> None:
@@ -79,14 +99,14 @@ def _take_back(tenants: Sequence[int], usage_types: Sequence[str] | None) -> Non
             return
 
 
-def _claim(run_id: int, tenants: Sequence[int], usage_types: Sequence[str] | None) -> None:
+def _claim(run_id: int, tenants: Sequence[int], usage_types: Sequence[str] | None) -> bool:
     clock = wiring().clock
     while True:
         with unit_of_work() as session:
             claimed = metering.claim_chunk(session, tenants, clock.now(), usage_types=usage_types, run_id=run_id)
-            sync_runs.note_claimed(session, run_id, claimed.events, clock.now())
-        if not claimed.has_more:
-            return
+            goes_on = sync_runs.note_claimed(session, run_id, claimed.events, clock.now())
+        if not goes_on or not claimed.has_more:
+            return goes_on
 
 
 def _settle(tenants: Sequence[int], usage_types: Sequence[str] | None) -> None:
@@ -104,8 +124,7 @@ def send_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | No
     clock = wiring().clock
 
     def note(session: Session, sent: metering.Sent) -> bool:
-        sync_runs.note_sent(session, run_id, sent, clock.now())
-        return True
+        return sync_runs.note_sent(session, run_id, sent, clock.now())
 
     return send_pending(note, tenant_id=tenant_id, usage_types=usage_types)
 

@@ -16,8 +16,9 @@ from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
 from dashboard.jobs.staff_totals import end_staff_views, refresh_staff_totals
 from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
 from dashboard.jobs.telephony import settle_telephony
+from dashboard.jobs.telephony_check import check_twilio
 from dashboard.jobs.webhooks import process_if_due, prune_stripe_events
-from dashboard.wiring import unit_of_work
+from dashboard.wiring import now, unit_of_work
 
 
 def register(scheduler: CronScheduler) -> None:
@@ -27,6 +28,7 @@ def register(scheduler: CronScheduler) -> None:
     scheduler.register(catch_up_quietly, WEBHOOKS, interval=900, job_timeout=HOUR, result_ttl=0)
     scheduler.register(prune_stripe_events, WEBHOOKS, cron="40 3 * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(settle_telephony, WEBHOOKS, interval=600, job_timeout=600, result_ttl=0)
+    scheduler.register(check_twilio, WEBHOOKS, cron="20 4 * * *", job_timeout=HOUR, result_ttl=0)
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(announce_usage_thresholds, OUTGOING, interval=60, result_ttl=0)
@@ -42,6 +44,7 @@ def register(scheduler: CronScheduler) -> None:
 def sweep() -> None:
     """Enqueue what a crash left between commit and queue, and what is to be tried again."""
     with unit_of_work() as session:
+        sync_runs.close_lost_runs(session, now())
         run_ids = sync_runs.list_queued_runs(session)
     process_if_due()
     for run_id in run_ids:

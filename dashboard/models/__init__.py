@@ -10,7 +10,7 @@ from dashboard.models.credit_note import CreditNote, CreditNoteLine
 from dashboard.models.invitation import Invitation
 from dashboard.models.invoice import Invoice, InvoiceLine
 from dashboard.models.invoice_payment import InvoicePayment, PaymentAttempt, Refund
-from dashboard.models.meter_event import MeterEvent, MeterEventKind, MeterEventState, SyncRun, SyncState
+from dashboard.models.meter_event import MeterEvent, MeterEventKind, MeterEventState
 from dashboard.models.notice import AlertRule, Mail, MailState, Notice
 from dashboard.models.outgoing import OutgoingState
 from dashboard.models.outgoing_webhook import (
@@ -24,9 +24,12 @@ from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
 from dashboard.models.proposal import BillingProposal, ProposalKind, ProposalState
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
+from dashboard.models.schedule_tick import ScheduleTick
 from dashboard.models.staff import StaffCount, StaffView, TenantUsageTotal
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
+from dashboard.models.sync_run import SyncRun, SyncState
+from dashboard.models.telephony_check import TelephonyCheck, TelephonyDifference
 from dashboard.models.text_message import TextMessage
 from dashboard.models.usage import UsageDay, UsageEvent, UsageRollup
 from dashboard.models.usage_import import ImportState, UsageImport, UsageImportError
@@ -70,6 +73,7 @@ __all__ = [
     "ProposalState",
     "Refund",
     "Role",
+    "ScheduleTick",
     "StaffCount",
     "StaffView",
     "StorageReading",
@@ -80,6 +84,8 @@ __all__ = [
     "SubscriptionOutlook",
     "SyncRun",
     "SyncState",
+    "TelephonyCheck",
+    "TelephonyDifference",
     "Tenant",
     "TenantUsageTotal",
     "TextMessage",

@@ -1,4 +1,4 @@
-"""What is told to Stripe's meters, and the runs that tell it."""
+"""What is told to Stripe's meters."""
 
 from __future__ import annotations
 
@@ -93,46 +93,3 @@ class MeterEvent(Base):
     tried_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
-
-
-class SyncState(StrEnum):
-    """A run waits, works, and ends complete or failed."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    COMPLETE = "complete"
-    FAILED = "failed"
-
-
-class SyncRun(Base):
-    """One meter sync: over all tenants, or of the tenant in `tenant_id`. Of each, one run is live at a time.
-
-    `tenant_id` is no foreign key: runs are a list for staff that joins no tenant table.
-    """
-
-    __tablename__ = "sync_runs"
-    __table_args__ = (
-        CheckConstraint("state IN ('queued', 'running', 'complete', 'failed')", name="state"),
-        Index(
-            "ux_sync_runs_one_live",
-            "tenant_id",
-            unique=True,
-            postgresql_nulls_not_distinct=True,
-            postgresql_where=text("state IN ('queued', 'running')"),
-        ),
-    )
-
-    id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
-    tenant_id: Mapped[int | None]
-    state: Mapped[str]
-    started_by: Mapped[str]
-    requested_at: Mapped[datetime]
-    started_at: Mapped[datetime | None]
-    heartbeat_at: Mapped[datetime]
-    finished_at: Mapped[datetime | None]
-    claimed: Mapped[int] = mapped_column(default=0)
-    to_send: Mapped[int] = mapped_column(default=0)
-    sent: Mapped[int] = mapped_column(default=0)
-    duplicates: Mapped[int] = mapped_column(default=0)
-    rejected: Mapped[int] = mapped_column(default=0)
-    error: Mapped[str | None]

@@ -54,7 +54,9 @@ def register(app: Flask, store: Store, clock: Clock, callbacks: Callbacks) -> No
     @app.get(f"{ACCOUNT}/Calls.json")
     def list_calls(account: str) -> Response:
         token_of(account)
-        return page_of([_shown(call) for call in store.all("twilio_call")], account, "calls")
+        return page_of(
+            [_shown(call) for call in store.all("twilio_call")], account, "calls", ("StartTime", "start_time")
+        )
 
     @app.get(f"{ACCOUNT}/Calls/<sid>.json")
     def show_call(account: str, sid: str) -> Response:
@@ -99,7 +101,7 @@ def new_call(account: str, clock: Clock, *, to: str, from_: str, direction: str,
         "price_unit": "USD",
         "queue_time": "0",
         "sid": sid,
-        "start_time": None,
+        "start_time": stamp(clock.now()) if direction == "inbound" else None,
         "status": first.status,
         "stir_verstat": None,
         "subresource_uris": {part.lower(): f"{path}/{part}.json" for part in PARTS},
@@ -179,8 +181,10 @@ def _turns(call: Thing, steps: list[Step], clock: Clock) -> list[Turn]:
 
 def _changes(step: Step, clock: Clock) -> Thing:
     changes: Thing = {"status": step.status, "date_updated": stamp(clock.now())}
+    if step.status == "initiated":  # null until it is dialed, by Twilio's documentation
+        changes |= {"start_time": stamp(clock.now())}
     if step.status == "in-progress":
-        changes |= {"start_time": stamp(clock.now()), "_answered_at": clock.now()}
+        changes |= {"_answered_at": clock.now()}
     if step.seconds is not None:
         changes |= {"duration": str(step.seconds), "end_time": stamp(clock.now())}
     return changes

@@ -36,15 +36,20 @@ def register(app: Flask, store: Store, clock: Clock, callbacks: Callbacks) -> No
     @app.get(f"{ACCOUNT}/Messages.json")
     def list_messages(account: str) -> Response:
         token_of(account)
-        return page_of(store.all("twilio_text"), account, "messages")
+        return page_of(store.all("twilio_text"), account, "messages", ("DateSent", "date_sent"))
 
     @app.get(f"{ACCOUNT}/Messages/<sid>.json")
     def show_message(account: str, sid: str) -> Response:
         token_of(account)
-        message = store.get("twilio_text", sid)
-        if message is None or message["account_sid"] != account:
-            raise not_found()
-        return as_json(message)
+        return as_json(_need(store, account, sid))
+
+    @app.delete(f"{ACCOUNT}/Messages/<sid>.json")
+    def delete_message(account: str, sid: str) -> Response:
+        token_of(account)
+        with store.writing():
+            _need(store, account, sid)
+            store.remove("twilio_text", sid)
+        return Response(status=204)
 
 
 def new_message(account: str, clock: Clock, *, to: str, from_: str, body: str, direction: str, first: Step) -> Thing:
@@ -56,7 +61,7 @@ def new_message(account: str, clock: Clock, *, to: str, from_: str, body: str, d
         "api_version": "2010-04-01",
         "body": body,
         "date_created": stamp(clock.now()),
-        "date_sent": None,
+        "date_sent": stamp(clock.now()) if direction == "inbound" else None,
         "date_updated": stamp(clock.now()),
         "direction": direction,
         "error_code": first.error,
@@ -73,6 +78,13 @@ def new_message(account: str, clock: Clock, *, to: str, from_: str, body: str, d
         "to": to,
         "uri": f"{path}.json",
     }
+
+
+def _need(store: Store, account: str, sid: str) -> Thing:
+    message = store.get("twilio_text", sid)
+    if message is None or message["account_sid"] != account:
+        raise not_found()
+    return message
 
 
 def _check(form: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from urllib.parse import parse_qs
 
 import pytest
@@ -11,7 +12,7 @@ from twilio.rest import Client
 
 from sandbox.twilio.segments import count_segments
 from tests.sandbox.conftest import TOKEN, Receiver
-from tests.sandbox_server import wait_until
+from tests.sandbox_server import SandboxServer, wait_until
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,30 @@ def test_a_bad_text_is_refused_with_twilios_code(twilio: Client, change: dict[st
     with pytest.raises(TwilioRestException) as refusal:
         twilio.messages.create(**{**good, **change})
     assert refusal.value.code == code
+
+
+def test_texts_are_listed_by_the_day_they_left_page_after_page(twilio: Client, sandbox: SandboxServer) -> None:
+    sent = {}
+    for day in ("2027-03-01", "2027-03-02", "2027-03-03"):
+        sandbox.advance(advance_to=datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp())
+        made = [twilio.messages.create(to="+15551230000", from_="+15005550006", body="hello").sid for _ in range(3)]
+        wait_until(lambda: sandbox.pending() == 0, "the texts to leave")
+        sent[day] = made
+    never_left = twilio.messages.create(to="+15551230008", from_="+15005550006", body="hello").sid
+
+    def listed(**bounds: str) -> list[str | None]:
+        return [each.sid for each in twilio.messages.stream(page_size=2, **bounds)]  # type: ignore[arg-type]
+
+    assert listed(date_sent="2027-03-02") == sent["2027-03-02"][::-1]
+    assert set(listed(date_sent_after="2027-03-02")) == {*sent["2027-03-02"], *sent["2027-03-03"]}
+    assert set(listed(date_sent_before="2027-03-02")) == {*sent["2027-03-01"], *sent["2027-03-02"]}
+    assert listed(date_sent_after="2027-03-01T12:00:30Z", date_sent_before="2027-03-02") == sent["2027-03-02"][::-1]
+    assert never_left in listed()
+
+
+def test_a_deleted_text_is_gone(twilio: Client) -> None:
+    message = twilio.messages.create(to="+15551230000", from_="+15005550006", body="hello")
+    assert twilio.messages(message.sid).delete()
+    with pytest.raises(TwilioRestException) as refusal:
+        twilio.messages(message.sid).fetch()
+    assert refusal.value.status == 404

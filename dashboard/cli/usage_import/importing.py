@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import getpass
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from dashboard.billing.usage_import.runs import (
     rehearse_import,
 )
 from dashboard.billing.usage_import.source import Source
+from dashboard.cli.common import operator
 from dashboard.cli.usage_import.terminal import Stopped, interruption, show_progress, summarise
 from dashboard.wiring import now, unit_of_work
 
@@ -94,7 +94,7 @@ def _begin(source: Source, options: Options, report: RefusalReport) -> ImportRun
             options.tenant_id,
             source,
             options.file_format,
-            started_by=_operator(),
+            started_by=operator(),
             anew=options.anew,
             now=now(),
         )
@@ -130,10 +130,3 @@ def _finish(run: ImportRun, options: Options) -> None:
     if not options.is_dry_run:
         with unit_of_work() as session:
             finish_import(session, run, now())
-
-
-def _operator() -> str:
-    try:
-        return f"{getpass.getuser()}, command line"
-    except (KeyError, ImportError, OSError):  # a container may run under a number that has no name
-        return "command line"

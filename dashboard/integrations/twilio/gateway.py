@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC
+from datetime import UTC, date
 
 import requests
 from twilio.base import values
@@ -15,7 +15,9 @@ from twilio.rest.api.v2010.account.call import CallInstance
 from twilio.rest.api.v2010.account.message import MessageInstance
 
 from dashboard.billing.ports import CallFacts, ProviderRefused, ProviderUnavailable, TextFacts
+from dashboard.billing.ports_telephony import RecordKind, TelephonyRecord
 from dashboard.config import Settings
+from dashboard.integrations.twilio.records import PAGE, call_record, text_record
 
 # https://www.twilio.com/docs/api/errors: which field of ours an error is about.
 _FIELDS = dict.fromkeys((21201, 21211, 21214, 21215, 21216, 21217, 21408, 21604, 21610, 21612, 21614), "to")
@@ -79,6 +81,29 @@ class TwilioGateway:
         """
         with _asking():
             return _call_facts(self._client.calls(sid).fetch())
+
+    def list_texts(self, day: date) -> Iterator[TelephonyRecord]:
+        """Every text of one day (UTC), page by page. Raises `ProviderUnavailable`, also in the middle."""
+        # As text: of a date object the SDK makes its midnight, Twilio's filter for a whole day is the bare date.
+        with _asking():
+            for message in self._client.messages.stream(date_sent=day.isoformat(), page_size=PAGE):
+                yield text_record(message)
+
+    def list_calls(self, day: date) -> Iterator[TelephonyRecord]:
+        """Every call that began on one day (UTC), page by page. Raises `ProviderUnavailable`, also in the middle."""
+        with _asking():
+            for call in self._client.calls.stream(start_time=day.isoformat(), page_size=PAGE):
+                yield call_record(call)
+
+    def find_record(self, kind: RecordKind, sid: str) -> TelephonyRecord | None:
+        """One text or call as Twilio bills it, None where it knows none. Raises `ProviderUnavailable`."""
+        try:
+            with _asking():
+                if kind == "text":
+                    return text_record(self._client.messages(sid).fetch())
+                return call_record(self._client.calls(sid).fetch())
+        except ProviderRefused:
+            return None
 
 
 @contextmanager

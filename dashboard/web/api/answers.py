@@ -141,21 +141,6 @@ class ReversalOut(Shape):
     idempotency_key: str
 
 
-class SyncOut(Shape):
-    """One meter sync of this tenant."""
-
-    id: int
-    state: Literal["queued", "running", "complete", "failed"]
-    requested_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    progress: int = Field(description="Percent of what it has to send.")
-    claimed: int = Field(description="Hours whose change it found.")
-    sent: int
-    rejected: int
-    error: str | None
-
-
 class RecordedOut(Shape):
     """What became of one event."""
 

@@ -97,13 +97,17 @@ REVERSAL = {"id": 4290, "corrects_id": 4211, "idempotency_key": "reversal:4211"}
 SYNC = {
     "id": 31,
     "state": "running",
+    "usage_types": ["CALL_DURATION_SECONDS", "SMS_SENT"],
+    "started_by": "API key platform, tenant 7",
     "requested_at": "2026-06-14T09:31:00+00:00",
     "started_at": "2026-06-14T09:31:00.410000+00:00",
     "finished_at": None,
     "progress": 40,
     "claimed": 5,
+    "to_send": 5,
     "sent": 2,
     "rejected": 0,
+    "seconds_left": 1,
     "error": None,
 }
 TEXT = {"to": "+15551230000", "body": "See you at 9:30", "user_id": "ada"}

@@ -69,6 +69,7 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     plans,  # noqa: F401
     settings,  # noqa: F401
     subscription,  # noqa: F401
+    syncs,  # noqa: F401
     upcoming_invoice,  # noqa: F401
     usage,  # noqa: F401
     usage_actions,  # noqa: F401

@@ -1,0 +1,1 @@
+"""Our texts and calls held against Twilio's own records, day by day (UTC)."""
