@@ -4,7 +4,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-export PYTHONDONTWRITEBYTECODE ?= 1
+# Compiled once for all the processes that a demo or a test run starts.
+export PYTHONDONTWRITEBYTECODE :=
 
 help: ## Show this help
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -14,7 +15,7 @@ demo: $(VENV)/embedded.stamp ## Everything at http://127.0.0.1:5000 with six mon
 
 test: $(VENV)/development.stamp ## Every check and every test, as CI runs them
 	@$(MAKE) --no-print-directory lint
-	@browser="$$(sh scripts/find-browser.sh)" && BROWSER_PATH="$$browser" $(BIN)/python -m pytest
+	@browser="$$(sh scripts/find-browser.sh)" && BROWSER_PATH="$$browser" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/development.stamp ## Format, style, types and layers
 	@$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import history, usage, webhooks
+from bench import history, meters, pages, usage, webhooks
 from bench.copy import copy_rate
 from bench.figures import Figure
 from bench.services import FOLDER, Services, services
@@ -29,12 +29,17 @@ MEASURES: dict[str, Measure] = {
     "usage.batch_1000": usage.measure_batch_1000,
     "webhook.ack": webhooks.measure_ack,
     "webhook.drain": webhooks.measure_drain,
+    "sync.claim_s": meters.measure_claim,
+    "sync.send_v1": meters.measure_send_v1,
+    "sync.send_v2": meters.measure_send_v2,
     "usage.growth_10m": lambda found: history.measure_growth(found, 10 * MILLION),
     "usage.summary_10m": lambda found: history.measure_summary(found, 10 * MILLION),
+    "page.10m": lambda found: pages.measure_pages(found, 10 * MILLION),
 }
 LARGE: dict[str, Measure] = {
     "usage.growth_50m": lambda found: history.measure_growth(found, 50 * MILLION),
     "usage.summary_50m": lambda found: history.measure_summary(found, 50 * MILLION),
+    "page.50m": lambda found: pages.measure_pages(found, 50 * MILLION),
 }
 
 
@@ -47,7 +52,7 @@ def main() -> None:
     parser.add_argument("--50m", dest="large", action="store_true", help="measure at 50 million rows instead of 10")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    history_measures = LARGE if options.large else {n: MEASURES[n] for n in ("usage.growth_10m", "usage.summary_10m")}
+    history_measures = LARGE if options.large else {n: MEASURES[n] for n in MEASURES if n.endswith("10m")}
     measures = {name: each for name, each in MEASURES.items() if name not in history_measures and "0m" not in name}
     measures |= history_measures
     chosen = [name for name in measures if not options.names or any(name.startswith(want) for want in options.names)]

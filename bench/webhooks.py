@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -17,7 +15,8 @@ from stripe import WebhookSignature
 
 from bench.figures import Figure
 from bench.load import post, send
-from bench.services import FOLDER, WEBHOOK_SECRET, Services
+from bench.sandbox import sandbox
+from bench.services import WEBHOOK_SECRET, Services
 from bench.usage import cpu_seconds
 from dashboard.app import create_app
 from dashboard.billing import accounts
@@ -30,8 +29,6 @@ from dashboard.integrations.stripe.events import read_event
 from dashboard.jobs.webhooks import process_stripe_events
 from dashboard.models import Invoice, Subscription
 from dashboard.wiring import now, unit_of_work, wiring
-from embedded.ports import free_port
-from embedded.web_server import answers
 
 PATH = "/api/billing/webhook"
 SENDERS, ROUNDS, ACKNOWLEDGED = 8, 3, 6_000
@@ -91,9 +88,7 @@ def _invoice_event(number: int) -> dict[str, Any]:
 
 def measure_drain(services: Services, buyers: int = BUYERS) -> Iterator[Figure]:
     """All that Stripe tells of `buyers` purchases, stored beforehand, until it is in the tables: one worker."""
-    base = _start_sandbox(services)
-    app = create_app(load_settings(stripe_api_base=base))
-    with app.app_context():
+    with sandbox(services) as stripe, create_app(load_settings(stripe_api_base=stripe.base)).app_context():
         for number in range(buyers):
             _buy(number)
         rates, events = [], 0
@@ -106,19 +101,6 @@ def measure_drain(services: Services, buyers: int = BUYERS) -> Iterator[Figure]:
         more: dict[str, object] = {"events": events, **_mirrored(), "rounds": [round(rate) for rate in rates]}
         yield Figure("webhook.drain", median(rates), "webhooks/s", 700, more=more)
         db.engine.dispose()
-
-
-def _start_sandbox(services: Services) -> str:
-    """A sandbox on loopback, with the catalogue set up; its address."""
-    data, port = FOLDER / "sandbox", free_port()
-    shutil.rmtree(data, ignore_errors=True)
-    base = f"http://127.0.0.1:{port}"
-    services.stack.spawn(
-        "sandbox",
-        [sys.executable, "-m", "sandbox", "--data", str(data), "--stripe-port", str(port), "--twilio-port", "0"],
-        ready=lambda: answers(f"{base}/_sandbox/health"),
-    )
-    return base
 
 
 def _buy(number: int) -> None:

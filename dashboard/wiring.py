@@ -17,21 +17,28 @@ from dashboard.billing.catalog import INTERVALS, CatalogError
 from dashboard.billing.payment_policy import STOPPABLE, PaymentPolicy
 from dashboard.billing.plans import PLANS, PricePins, catalog, use_catalog
 from dashboard.billing.ports import BillingProvider, TelephonyProvider
+from dashboard.billing.ports_meters import MeterSender, Pace
 from dashboard.clock import Clock
 from dashboard.config import Settings, SettingsError
 from dashboard.database import db
-from dashboard.integrations.stripe.client import build_client
+from dashboard.integrations.mail_sender import MailSender, build_sender
+from dashboard.integrations.pace import SharedPace
+from dashboard.integrations.stripe.client import build_client, build_meter_client
 from dashboard.integrations.stripe.gateway import StripeGateway
+from dashboard.integrations.stripe.meter_gateway import MeterGateway
+from dashboard.integrations.stripe.meter_stream import MeterStream
 from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
 
+# Seconds for which a page waits for what it can do without.
+PATIENCE = 3
 Row = TypeVar("Row")
 At = TypeVar("At")
 
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What an entry point hands to the domain."""
+    """What an entry point hands to the domain. `brisk_billing` asks once and gives up soon: a page waits for it."""
 
     settings: Settings
     clock: Clock
@@ -40,7 +47,11 @@ class Wiring:
     payment_policy: PaymentPolicy
     stripe_client: StripeClient
     billing: BillingProvider
+    meters: MeterSender
+    pace: Pace
+    brisk_billing: BillingProvider
     webhooks: WebhookSender
+    mail: MailSender | None
     telephony: TelephonyProvider
 
 
@@ -54,19 +65,42 @@ def wire(app: Flask, settings: Settings) -> Wiring:
     except CatalogError as error:
         raise SettingsError(f"CATALOG_FILE: {error}") from error
     client = build_client(settings)
+    clock = Clock(settings.clock_file)
     wiring = Wiring(
         settings=settings,
-        clock=Clock(settings.clock_file),
+        clock=clock,
         redis=Redis.from_url(settings.redis_url, socket_connect_timeout=5),
         pins=read_pins(settings),
         payment_policy=read_payment_policy(settings),
         stripe_client=client,
         billing=StripeGateway(client, automatic_tax=settings.stripe_automatic_tax),
+        meters=build_meters(settings),
+        pace=build_pace(settings),
+        brisk_billing=StripeGateway(
+            build_client(settings, timeout=PATIENCE, retries=0), automatic_tax=settings.stripe_automatic_tax
+        ),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
+        mail=build_sender(settings, clock),
         telephony=TwilioGateway(settings),
     )
     app.extensions["countinghouse"] = wiring
     return wiring
+
+
+def build_meters(settings: Settings) -> MeterSender:
+    """What sends meter events: version 1, or the stream where the operator chose it."""
+    client = build_meter_client(settings)
+    if settings.stripe_meter_stream:
+        return MeterStream(client, lambda token: build_meter_client(settings, token))
+    return MeterGateway(client)
+
+
+def build_pace(settings: Settings) -> Pace:
+    """How fast it may send. A Valkey that does not answer at once must not hold it up."""
+    redis = Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=1)
+    if settings.stripe_meter_stream:
+        return SharedPace(redis, "meter-stream", settings.meter_stream_events_per_second)
+    return SharedPace(redis, "meter-events", settings.meter_events_per_second)
 
 
 def read_pins(settings: Settings) -> PricePins:

@@ -43,6 +43,8 @@ TWILIO_PORT = int(os.environ.get("SANDBOX_TWILIO_PORT", "12112"))
 PLATFORM_PORT = int(os.environ.get("PLATFORM_PORT", "5001"))
 PLATFORM_CONFIG = FOLDER / "platform" / "config.json"
 MEDIA = FOLDER / "media"
+# Where the mails of the demo go: open one with any mail program.
+OUTBOX = ROOT / ".local" / "outbox"
 STRIPE_BASE, TWILIO_BASE = f"http://127.0.0.1:{STRIPE_PORT}", f"http://127.0.0.1:{TWILIO_PORT}"
 
 
@@ -131,6 +133,7 @@ def environment(stack: Stack) -> dict[str, str]:
         "TWILIO_API_BASE": TWILIO_BASE,
         "CLOCK_FILE": str(FOLDER / "clock.json"),
         "STORAGE_ROOT": str(MEDIA),
+        "MAIL_OUTBOX": str(OUTBOX),
         "SPOOL_FOLDER": str(FOLDER / "spool"),
         "SPOOL_INTERVAL": "1",
         # The platform that hears of things runs on this machine.

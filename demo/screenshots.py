@@ -11,7 +11,10 @@ from demo.__main__ import BASE, FOLDER, ROOT
 
 OUT = ROOT / ".local" / "shots"
 OWN = {
+    "overview": "/tenants/1",
     "usage": "/usage",
+    "usage-by-user": "/usage?group_by=user",
+    "usage-actions": "/tenants/1/usage/actions",
     "invoices": "/invoices",
     "invoice": "/invoices",
     "plans": "/plans",
@@ -19,10 +22,20 @@ OWN = {
     "subscription": "/tenants/1/subscription",
     "payment-methods": "/tenants/1/payment-methods",
     "api-keys": "/tenants/1/settings/api-keys",
-    "webhooks": "/tenants/1/settings/webhooks",
+    "webhooks": "/tenants/1/webhooks",
+    "settings": "/tenants/1/settings",
+    "members": "/tenants/1/settings/members",
+    "alerts": "/tenants/1/settings/alerts",
+    "audit": "/tenants/1/settings/audit",
+    "notices": "/tenants/1/notices",
     "reference": "/api/docs",
 }
 STAFF = {
+    "staff": "/staff",
+    "tenants": "/staff/tenants",
+    "story": "/staff/tenants/1",
+    "dead-letters": "/staff/dead-letters",
+    "queues": "/staff/queues",
     "syncs": "/staff/syncs",
     "sync": "/staff/syncs/1",
     "stripe-webhooks": "/staff/webhooks",

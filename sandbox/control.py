@@ -99,6 +99,19 @@ def register(app: Flask, world: World, faults: Faults) -> None:
                 return jsonify({"error": f"{charge_id}: there is no such charge that can be disputed"}), 404
             return jsonify(disputes.open_dispute(world, charge))
 
+    @app.get("/_sandbox/things")
+    def show_things() -> ResponseReturnValue:
+        """All that there is, so that it can be put back after a reset."""
+        with world.store.lock:
+            return jsonify({"things": world.store.everything()})
+
+    @app.post("/_sandbox/things")
+    def put_things() -> ResponseReturnValue:
+        with world.store.writing():
+            for kind, thing_id, thing in request.get_json()["things"]:
+                world.store.put(kind, thing, thing_id)
+        return jsonify({"ok": True})
+
     @app.post("/_sandbox/reset")
     def reset() -> ResponseReturnValue:
         with world.store.writing():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-import string
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from typing import Any
 Thing = dict[str, Any]
 # Raised whenever the things are kept in another form.
 FORMAT = 2
-_ALPHABET = string.ascii_letters + string.digits
 # Fields that things are looked up by: a scan of every thing would make each call slower than the one before.
 INDEXES: dict[str, tuple[str, ...]] = {
     "billing.meter": ("event_name",),
@@ -37,7 +35,7 @@ INDEXES: dict[str, tuple[str, ...]] = {
 
 def new_id(prefix: str, length: int = 24) -> str:
     """A fresh id in Stripe's form."""
-    return f"{prefix}_{''.join(secrets.choice(_ALPHABET) for _ in range(length))}"
+    return f"{prefix}_{secrets.token_hex(length // 2)}"
 
 
 class OutdatedState(Exception):
@@ -174,6 +172,13 @@ class Store:
     def all(self, kind: str) -> list[Thing]:
         """Every thing of a kind, oldest first."""
         return list(self._things.get(kind, {}).values())
+
+    def everything(self) -> list[tuple[str, str, Thing]]:
+        """Kind, id and thing of all there is, oldest first."""
+        return [
+            (kind, thing_id, self._things[kind][thing_id])
+            for kind, thing_id in sorted(self._positions, key=self._positions.__getitem__)
+        ]
 
     def oldest(self, kind: str) -> tuple[str, Thing] | None:
         """The id and the thing of a kind that was made first."""

@@ -23,7 +23,7 @@ class SandboxServer:
     twilio_base: str
     clock_file: Path
     transcript: Path
-    checked: int = 0
+    checked: int = 0  # bytes of the transcript
     http: requests.Session = field(default_factory=requests.Session)
 
     @classmethod
@@ -76,9 +76,12 @@ class SandboxServer:
         """What passed since the last look and is not as the SDK says."""
         if not self.transcript.exists():
             return []
-        lines = self.transcript.read_text().splitlines()
-        fresh, self.checked = lines[self.checked :], len(lines)
-        return check_lines(fresh)
+        with self.transcript.open("rb") as lines:
+            lines.seek(self.checked)
+            fresh = lines.read()
+        fresh = fresh[: fresh.rfind(b"\n") + 1]
+        self.checked += len(fresh)
+        return check_lines(fresh.decode().splitlines())
 
 
 def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:

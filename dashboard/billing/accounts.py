@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from datetime import datetime
 from functools import lru_cache
@@ -13,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.fields import need_text
+from dashboard.billing.fields import need_email, need_name
 from dashboard.billing.inbound import assign_number
 from dashboard.billing.phone_numbers import need_number
 from dashboard.models import Membership, Role, Tenant, User
@@ -30,8 +29,8 @@ def create_tenant(session: Session, *, name: str, billing_email: str, sms_from: 
     if sms_from is not None:
         need_number(sms_from, "sms_from")
     tenant = Tenant(
-        name=need_text(name, "name"),
-        billing_email=_email(billing_email, "billing_email"),
+        name=need_name(name, "name"),
+        billing_email=need_email(billing_email, "billing_email"),
         sms_from=sms_from,
         created_at=now,
     )
@@ -49,14 +48,14 @@ def create_user(
 
     Raises `InvalidInput` for a malformed or taken email or a short password.
     """
-    address = _email(email, "email")
+    address = need_email(email, "email")
     if len(password) < MIN_PASSWORD:
         raise InvalidInput("password", f"must have at least {MIN_PASSWORD} characters")
     if session.scalars(select(User.id).where(User.email == address)).first():
         raise InvalidInput("email", "belongs to another account")
     user = User(
         email=address,
-        name=need_text(name, "name"),
+        name=need_name(name, "name"),
         password_hash=_hasher.hash(password),
         is_staff=is_staff,
         created_at=now,
@@ -84,27 +83,26 @@ def authenticate(session: Session, email: str, password: str) -> User | None:
     return user
 
 
-def role_of(session: Session, user: User, tenant_id: int) -> str | None:
-    """What this person is to the tenant: a member's role, "staff", or None (a stranger)."""
-    role = session.scalars(
-        select(Membership.role).where(Membership.tenant_id == tenant_id, Membership.user_id == user.id)
+def find_membership(session: Session, user: User, tenant_id: int) -> tuple[Tenant, str] | tuple[None, None]:
+    """The tenant and this person's role in it; nothing for a stranger, whether or not there is such a tenant."""
+    row = session.execute(
+        select(Tenant, Membership.role)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(Tenant.id == tenant_id, Membership.tenant_id == tenant_id, Membership.user_id == user.id)
     ).first()
-    return role or ("staff" if user.is_staff else None)
+    return (row[0], row[1]) if row else (None, None)
 
 
 def tenants_of(session: Session, user: User) -> list[Tenant]:
-    """The tenants this person may see, by name; staff see all."""
-    query = select(Tenant).order_by(Tenant.name).limit(200)
-    if not user.is_staff:
-        query = query.join(Membership, Membership.tenant_id == Tenant.id).where(Membership.user_id == user.id)
+    """The tenants this person is a member of, by name."""
+    query = (
+        select(Tenant)
+        .join(Membership, Membership.tenant_id == Tenant.id)
+        .where(Membership.user_id == user.id)
+        .order_by(Tenant.name)
+        .limit(200)
+    )
     return list(session.scalars(query))
-
-
-def _email(value: str, field: str) -> str:
-    address = value.strip().lower()
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", address) or len(address) > 254:
-        raise InvalidInput(field, "must be an email address")
-    return address
 
 
 @lru_cache(maxsize=1)

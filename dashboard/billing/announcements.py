@@ -5,7 +5,7 @@ The sync holds the tenant's mirror, so what was there before is exact.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -13,6 +13,7 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.notices import NoticeKind, ToldNotice
 from dashboard.billing.outbox import Announcement
 from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.ports_invoices import InvoiceFacts
@@ -85,6 +86,12 @@ def invoice_steps(tenant_id: int, invoice: InvoiceFacts, before: InvoiceState | 
         yield Announcement(tenant_id, event_type, _as_json(invoice), f"{event_type}:{invoice.id}{which}")
 
 
+def notices_of(tenant_id: int, invoice: InvoiceFacts, steps: Iterable[Announcement]) -> list[ToldNotice]:
+    """What the tenant's people are told of these steps."""
+    failed = [step for step in steps if step.event_type == "invoice.payment_failed"]
+    return [ToldNotice(tenant_id, NoticeKind.PAYMENT_FAILED, _as_notice(invoice), step.key) for step in failed]
+
+
 def _tried_again(after: InvoiceState, before: InvoiceState | None) -> bool:
     known = before.payment_attempts if before else 0
     return known is not None and (after.payment_attempts or 0) > known
@@ -104,6 +111,17 @@ def _as_json(invoice: InvoiceFacts) -> dict[str, object]:
         "period_start": invoice.period_start.isoformat(),
         "period_end": invoice.period_end.isoformat(),
         "hosted_invoice_url": invoice.hosted_invoice_url,
+    }
+
+
+def _as_notice(invoice: InvoiceFacts) -> dict[str, object]:
+    next_attempt = invoice.next_payment_attempt
+    return {
+        "invoice_id": invoice.id,
+        "number": invoice.number,
+        "currency": invoice.currency,
+        "amount_remaining": invoice.amount_remaining,
+        "next_payment_attempt": next_attempt.isoformat() if next_attempt else None,
     }
 
 

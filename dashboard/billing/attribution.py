@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from dashboard.billing.buckets import LATEST
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.fields import need_text
-from dashboard.billing.range_totals import Total
 from dashboard.billing.ranges import Range
+from dashboard.billing.rollup_reads import Total
 from dashboard.billing.usage_filters import UsageFilters
 from dashboard.billing.usage_types import UsageType
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from dashboard.billing.customers import hold_tenants
 from dashboard.billing.errors import PaymentOverdue
 from dashboard.billing.mirror_rows import upsert_rows
+from dashboard.billing.notices import NoticeKind, ToldNotice, store_notices
 from dashboard.billing.outbox import Announcement, announce_all
 from dashboard.billing.payment_policy import PaymentPolicy, decide_access
 from dashboard.billing.plans import PLANS, free_plan
@@ -71,7 +72,8 @@ def follow_states(session: Session, tenant_ids: Collection[int], policy: Payment
     """The same for several tenants in one transaction; answers how many changed."""
     hold_tenants(session, tenant_ids)
     subscriptions = _subscriptions_that_count(session, tenant_ids)
-    told = []
+    told: list[Announcement] = []
+    notices: list[ToldNotice] = []
     for state in session.scalars(
         select(BillingState).where(BillingState.tenant_id.in_(tenant_ids)).execution_options(populate_existing=True)
     ):
@@ -83,8 +85,13 @@ def follow_states(session: Session, tenant_ids: Collection[int], policy: Payment
             data = {**as_json(state), "previous": before}
             key = f"billing_state.changed:{state.revision}"
             told.append(Announcement(state.tenant_id, "billing_state.changed", data, key))
+            if state.access == Access.READ_ONLY != before["access"]:
+                owed = {name: data[name] for name in ("invoice_id", "amount_owed", "currency", "status")}
+                key = f"sending.stopped:{state.revision}"
+                notices.append(ToldNotice(state.tenant_id, NoticeKind.SENDING_STOPPED, owed, key))
     session.flush()
     announce_all(session, told, now)
+    store_notices(session, notices, now)
     return len(told)
 
 

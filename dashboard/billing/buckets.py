@@ -14,6 +14,7 @@ LEVEL = f"usage_type IN ({_NAMES})"
 LATEST = "(array_agg(quantity ORDER BY occurred_at DESC, quantity DESC))[1]"
 
 HOUR = "date_bin('1 hour', {moment}, TIMESTAMPTZ '2000-01-01 00:00:00+00')"
+DAY = "date_bin('1 day', {moment}, TIMESTAMPTZ '2000-01-01 00:00:00+00')"
 
 # Common table expressions over `recorded` (tenant_id, occurred_at, …): boundaries are looked up once for each hour that
 # occurs, not for each row, which is what keeps a batch of 1,000 quick.

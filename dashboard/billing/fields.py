@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,6 +13,11 @@ from dashboard.billing.errors import InvalidInput
 MAX_TEXT = 200
 # The largest id a table can hold.
 MAX_ID = 2**63 - 1
+# RFC 5321, as the errata of RFC 3696 work it out.
+MAX_EMAIL = 254
+# No quotes, brackets or commas: they are legal in few places and mean something else in a header.
+_EMAIL = re.compile(r"[^@\s\"'<>()\[\],;:\\]+@[^@\s\"'<>()\[\],;:\\]+\.[^@\s\"'<>()\[\],;:\\]+")
+_CONTROLS = frozenset({"Cc", "Zl", "Zp", "Cs"})
 
 
 def need_object(raw: object, fields: frozenset[str], name: str = "body") -> Mapping[str, Any]:
@@ -66,6 +73,28 @@ def need_text(value: object, field: str, *, longest: int = MAX_TEXT) -> str:
     if "\x00" in value or not (value.isascii() or _is_storable(value)):
         raise InvalidInput(field, "must be Unicode text without NUL characters")
     return value
+
+
+def need_name(value: object, field: str) -> str:
+    """A name of a person or company: one line, without spaces around it.
+
+    Line breaks and other control characters would become lines of a mail's header. Raises `InvalidInput`.
+    """
+    name = need_text(value, field).strip()
+    if any(unicodedata.category(letter) in _CONTROLS for letter in name):
+        raise InvalidInput(field, "must be one line without control characters")
+    return name
+
+
+def need_email(value: object, field: str) -> str:
+    """An e-mail address, in small letters.
+
+    Raises `InvalidInput`.
+    """
+    address = value.strip().lower() if isinstance(value, str) else ""
+    if not _EMAIL.fullmatch(address) or len(address) > MAX_EMAIL or not address.isprintable():
+        raise InvalidInput(field, "must be an email address")
+    return address
 
 
 def take_text(value: object, field: str, *, longest: int = MAX_TEXT) -> str | None:

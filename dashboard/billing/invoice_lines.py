@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -44,9 +44,11 @@ class LineGroup:
     """All lines of one usage type and period, or one other line.
 
     `ledger_quantity` is what our ledger holds for the same type and period now, `late` what of it was recorded after
-    the invoice was final (no invoice bills it); both are None for a line that bills no usage.
+    the invoice was final (no invoice bills it); both are None for a line that bills no usage. `position` is that of
+    the first line on the invoice.
     """
 
+    position: int
     label: str
     unit_label: str | None
     quantity: int
@@ -88,9 +90,8 @@ class LineGroup:
         return "late" if explains else "differs"
 
 
-def group_lines(session: Session, invoice: Invoice) -> list[LineGroup]:
+def group_lines(session: Session, invoice: Invoice, prices: Mapping[str | None, CatalogPrice]) -> list[LineGroup]:
     """The lines in the order they are read: what bills no usage first, then usage by type and period."""
-    prices = _prices_of(session, invoice.lines)
     others = [_plain_line(invoice, line, prices) for line in invoice.lines if line.usage_type not in USAGE_TYPES]
     metered: dict[tuple[str, datetime, datetime], list[InvoiceLine]] = {}
     for line in invoice.lines:
@@ -98,18 +99,19 @@ def group_lines(session: Session, invoice: Invoice) -> list[LineGroup]:
             metered.setdefault((line.usage_type or "", line.period_start, line.period_end), []).append(line)
     ledger = {span: _ledger(session, invoice, span) for span in {(start, end) for _, start, end in metered}}
     return others + [
-        _usage(invoice, USAGE_TYPES[name], lines, *ledger[start, end]) for (name, start, end), lines in metered.items()
+        group_usage(invoice, USAGE_TYPES[name], lines, *ledger[start, end])
+        for (name, start, end), lines in metered.items()
     ]
 
 
-def plan_of_lines(session: Session, invoice: Invoice) -> str | None:
+def plan_of_lines(invoice: Invoice, prices: Mapping[str | None, CatalogPrice]) -> str | None:
     """The plan that an invoice bills, in a word; None where no line is of the catalogue."""
-    prices = _prices_of(session, invoice.lines)
     return next((plan_name(prices[line.price_id].plan) for line in invoice.lines if line.price_id in prices), None)
 
 
-def _prices_of(session: Session, lines: Sequence[InvoiceLine]) -> dict[str | None, CatalogPrice]:
-    wanted = {line.price_id for line in lines if line.price_id}
+def prices_of_lines(session: Session, invoice: Invoice) -> dict[str | None, CatalogPrice]:
+    """The prices of the lines that are of the catalogue, by id."""
+    wanted = {line.price_id for line in invoice.lines if line.price_id}
     return {row.price_id: row for row in session.scalars(select(CatalogPrice).where(CatalogPrice.price_id.in_(wanted)))}
 
 
@@ -122,12 +124,13 @@ def _ledger(session: Session, invoice: Invoice, span: _Span) -> tuple[dict[str, 
     return totals, late
 
 
-def _plain_line(invoice: Invoice, line: InvoiceLine, prices: dict[str | None, CatalogPrice]) -> LineGroup:
+def _plain_line(invoice: Invoice, line: InvoiceLine, prices: Mapping[str | None, CatalogPrice]) -> LineGroup:
     price = prices.get(line.price_id)
     label = line.description or "Charge"
     if price is not None and not line.proration and line.amount >= 0:
         label = f"{plan_name(price.plan)} plan, {price.interval}"
     return LineGroup(
+        position=line.position,
         label=label,
         unit_label=None,
         quantity=line.quantity or 0,
@@ -144,10 +147,12 @@ def _plain_line(invoice: Invoice, line: InvoiceLine, prices: dict[str | None, Ca
     )
 
 
-def _usage(
+def group_usage(
     invoice: Invoice, kind: UsageType, lines: Sequence[InvoiceLine], totals: dict[str, int], late: dict[str, Late]
 ) -> LineGroup:
+    """The lines of one usage type and period as one, beside what `totals` and `late` say of it."""
     return LineGroup(
+        position=lines[0].position,
         label=kind.label,
         unit_label=kind.units_label,
         quantity=sum(line.quantity or 0 for line in lines),

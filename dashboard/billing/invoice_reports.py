@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, case, func, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy import case, func, select, tuple_
+from sqlalchemy.orm import Session, joinedload
 
 from dashboard.billing.errors import NotFound
-from dashboard.billing.invoice_lines import LineGroup, group_lines, plan_of_lines
+from dashboard.billing.invoice_lines import LineGroup, group_lines, plan_of_lines, prices_of_lines
+from dashboard.billing.invoice_search import EVERYTHING, InvoiceQuery, conditions
 from dashboard.models import CreditNote, Invoice, InvoiceLine, InvoicePayment, PaymentAttempt, Refund
 
+# Few of each, so one query for all of them; a credit note's lines only where there is one.
+_WHOLE = (
+    joinedload(Invoice.payments),
+    joinedload(Invoice.attempts),
+    joinedload(Invoice.refunds),
+    joinedload(Invoice.credit_notes).selectinload(CreditNote.lines),
+)
 STATUS_LABELS = {
     "draft": "Draft",
     "open": "Open",
@@ -19,14 +27,6 @@ STATUS_LABELS = {
     "void": "Void",
     "uncollectible": "Uncollectible",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class InvoiceQuery:
-    """What a list shows: one status, and `search` in number, id and the lines' words. None leaves all."""
-
-    status: str | None = None
-    search: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +151,13 @@ def has_failed(invoice: Invoice) -> bool:
 def list_invoices(
     session: Session,
     tenant_id: int,
-    query: InvoiceQuery = InvoiceQuery(),
+    query: InvoiceQuery = EVERYTHING,
     *,
     after: str | None = None,
     limit: int = 100,
 ) -> list[InvoiceSummary]:
     """The tenant's invoices, newest first; `after` is the id of the last one of the page before."""
-    rows = select(Invoice).where(*_conditions(tenant_id, query))
+    rows = select(Invoice).where(*conditions(tenant_id, query))
     last = session.get(Invoice, (tenant_id, after)) if after else None
     if last is not None:
         rows = rows.where(tuple_(Invoice.created_at, Invoice.id) < (last.created_at, last.id))
@@ -197,19 +197,11 @@ def sum_invoices(session: Session, tenant_id: int, query: InvoiceQuery) -> list[
             func.sum(case((Invoice.status == "open", Invoice.amount_remaining), else_=0)),
             func.sum(credited),
         )
-        .where(*_conditions(tenant_id, query), Invoice.status.not_in(["draft", "void"]))
+        .where(*conditions(tenant_id, query), Invoice.status.not_in(["draft", "void"]))
         .group_by(Invoice.currency)
         .order_by(Invoice.currency)
     )
     return [InvoiceSums(row[0], row[1], *(int(each) for each in row[2:])) for row in rows]
-
-
-def count_statuses(session: Session, tenant_id: int) -> dict[str, int]:
-    """How many invoices the tenant has of each status, those without any left out."""
-    rows = session.execute(
-        select(Invoice.status, func.count()).where(Invoice.tenant_id == tenant_id).group_by(Invoice.status)
-    )
-    return {row[0]: row[1] for row in rows}
 
 
 def find_invoice(session: Session, tenant_id: int, invoice_id: str) -> InvoiceDetail:
@@ -217,13 +209,14 @@ def find_invoice(session: Session, tenant_id: int, invoice_id: str) -> InvoiceDe
 
     Raises `NotFound`, for another tenant's invoice as for none.
     """
-    invoice = session.get(Invoice, (tenant_id, invoice_id))
+    invoice = session.get(Invoice, (tenant_id, invoice_id), options=_WHOLE)
     if invoice is None:
         raise NotFound(f"no invoice {invoice_id}")
+    prices = prices_of_lines(session, invoice)
     return InvoiceDetail(
         invoice=invoice,
-        plan_label=plan_of_lines(session, invoice),
-        groups=group_lines(session, invoice),
+        plan_label=plan_of_lines(invoice, prices),
+        groups=group_lines(session, invoice, prices),
         payments=[
             Payment(payment, [each for each in invoice.attempts if each.payment_id == payment.id])
             for payment in invoice.payments
@@ -233,24 +226,6 @@ def find_invoice(session: Session, tenant_id: int, invoice_id: str) -> InvoiceDe
             for note in invoice.credit_notes
         ],
     )
-
-
-def _conditions(tenant_id: int, query: InvoiceQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [Invoice.tenant_id == tenant_id]
-    if query.status:
-        found.append(Invoice.status == query.status)
-    if query.search:
-        of_lines = select(InvoiceLine.invoice_id).where(
-            InvoiceLine.tenant_id == tenant_id, InvoiceLine.description.icontains(query.search, autoescape=True)
-        )
-        found.append(
-            or_(
-                Invoice.number.icontains(query.search, autoescape=True),
-                Invoice.id.icontains(query.search, autoescape=True),
-                Invoice.id.in_(of_lines),
-            )
-        )
-    return found
 
 
 def _covered(session: Session, tenant_id: int, ids: list[str]) -> dict[str, tuple[datetime, datetime]]:

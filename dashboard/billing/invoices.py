@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.announcements import InvoiceState, invoice_steps
+from dashboard.billing.announcements import InvoiceState, invoice_steps, notices_of
 from dashboard.billing.known_prices import KnownPrices, read_prices
 from dashboard.billing.mirror import Mirror, hold_mirrors
 from dashboard.billing.mirror_rows import Owner, replace_parts, upsert_rows
@@ -66,7 +66,9 @@ def sync_invoices(mirror: Mirror, invoices: Sequence[InvoiceFacts]) -> None:
     _replace_parts(session, ours, {(tenant_id, facts.id) for tenant_id, facts in ours} & before.keys(), prices)
     learn_billed(mirror, ours, prices)
     for tenant_id, facts in ours:
-        mirror.announce(invoice_steps(tenant_id, facts, before.get((tenant_id, facts.id))))
+        steps = list(invoice_steps(tenant_id, facts, before.get((tenant_id, facts.id))))
+        mirror.announce(steps)
+        mirror.notify(notices_of(tenant_id, facts, steps))
         mirror.touch(tenant_id)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -82,6 +82,12 @@ def late_in_segments(
     for (usage_type, _), late in _late(session, tenant_id, segments, usage_types, "day", UsageFilters()).items():
         found[usage_type] = found.get(usage_type, Late()) + late
     return found
+
+
+def late_by_day(session: Session, tenant_id: int, segments: Sequence[Segment], usage_type: str) -> dict[date, Late]:
+    """What of these spans was recorded at or after each one's `period_end`, by the UTC day in which it happened."""
+    found = _late(session, tenant_id, segments, [usage_type], "day", UsageFilters())
+    return {slot.astimezone(UTC).date(): late for (_, slot), late in found.items()}
 
 
 def _late(

@@ -42,10 +42,18 @@ def set_cap(
 
 
 def set_budget(
-    session: Session, tenant_id: int, amount: int | None, currency: str, *, set_by: str, now: datetime
+    session: Session,
+    tenant_id: int,
+    amount: int | None,
+    currency: str,
+    *,
+    stops: bool = True,
+    set_by: str,
+    now: datetime,
 ) -> None:
-    """Limit what usage beyond the plan may cost in a billing period, in minor units; None lifts the limit.
+    """Budget what usage beyond the plan may cost in a billing period, in minor units; None lifts the budget.
 
+    One that `stops` is a limit: an action that would pass it is refused. Another only has people told.
     Raises `InvalidInput`.
     """
     if amount is None:
@@ -55,11 +63,13 @@ def set_budget(
         raise InvalidInput("amount", f"must be 0 to {MAX_BUDGET} minor units")
     if currency != catalog().currency:
         raise InvalidInput("currency", f"must be {catalog().currency}, the currency of the plans")
-    row = insert(UsageBudget).values(tenant_id=tenant_id, amount=amount, currency=currency, set_by=set_by, set_at=now)
+    row = insert(UsageBudget).values(
+        tenant_id=tenant_id, amount=amount, currency=currency, stops=stops, set_by=set_by, set_at=now
+    )
     session.execute(
         row.on_conflict_do_update(
             index_elements=["tenant_id"],
-            set_={name: row.excluded[name] for name in ("amount", "currency", "set_by", "set_at")},
+            set_={name: row.excluded[name] for name in ("amount", "currency", "stops", "set_by", "set_at")},
         )
     )
 

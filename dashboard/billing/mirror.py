@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.billing_state import mark_stale
 from dashboard.billing.customers import hold_tenants, tenants_of_customers
+from dashboard.billing.notices import ToldNotice, store_notices
 from dashboard.billing.outbox import Announcement, announce_all
 from dashboard.billing.rollups import rebucket_all
 
@@ -26,6 +27,7 @@ class Mirror:
         self._stale: set[int] = set()
         self._edges: set[tuple[int, datetime]] = set()
         self._announcements: list[Announcement] = []
+        self._notices: list[ToldNotice] = []
 
     def tenant_of(self, customer_id: str) -> int | None:
         """The id of the tenant that is this Stripe customer."""
@@ -51,11 +53,16 @@ class Mirror:
         """The tenants are to hear of this."""
         self._announcements += announcements
 
+    def notify(self, notices: Iterable[ToldNotice]) -> None:
+        """The tenants' members are to be told of this."""
+        self._notices += notices
+
     def finish(self) -> None:
         """Write what follows. Nothing is synced after it."""
         mark_stale(self.session, sorted(self._stale), self.now)
-        announce_all(self.session, self._announcements, self.now)
         rebucket_all(self.session, self._edges)
+        announce_all(self.session, self._announcements, self.now)
+        store_notices(self.session, self._notices, self.now)
 
 
 def hold_mirrors(

@@ -24,3 +24,14 @@ def find_losses(before: str | None, after: str) -> list[Loss]:
     old, new = PLANS[before], PLANS[after]
     rows = [Loss(kind, old.included(kind.name) or 0, new.included(kind.name) or 0) for kind in catalog().metered]
     return [row for row in rows if row.after < row.before]
+
+
+def lost_features(before: str | None, after: str) -> list[str]:
+    """The names of what the plan `before` entitles to and the plan `after` does not, in the order of the catalogue."""
+    if before is None or before not in PLANS:
+        return []
+    return [
+        name
+        for key, name in catalog().features.items()
+        if key in set(PLANS[before].features) - set(PLANS[after].features)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -10,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.billing_desk import current_subscription
 from dashboard.billing.catalog import PlanDefinition
+from dashboard.billing.plan_losses import Loss, find_losses, lost_features
 from dashboard.billing.plans import PLANS, active_prices, catalog, free_plan
 from dashboard.billing.subscriptions import LIVE
 from dashboard.billing.usage_types import UsageType
@@ -33,7 +35,8 @@ class PlanAllowance:
 class PlanCard:
     """One column of the matrix. `action` is "buy", "change" or None, and then `reason` says why not.
 
-    Of the present plan the other interval can be chosen; `current_interval` is the one it has.
+    Of the present plan the other interval can be chosen; `current_interval` is the one it has. `losses` and
+    `lost_features` are what a change from the present plan to this one would take away.
     """
 
     key: str
@@ -48,21 +51,41 @@ class PlanCard:
     allowances: list[PlanAllowance]
     action: str | None
     reason: str | None
+    losses: list[Loss]
+    lost_features: list[str]
+
+    @property
+    def yearly_saving(self) -> int | None:
+        """How much less a year costs than twelve months, minor units; None where one of the two is not on sale."""
+        if not self.monthly_amount or self.yearly_amount is None:
+            return None
+        return 12 * self.monthly_amount - self.yearly_amount
+
+    @property
+    def yearly_saving_percent(self) -> int | None:
+        """The same in whole per cent of twelve months."""
+        saving = self.yearly_saving
+        return None if saving is None else round(100 * saving / (12 * (self.monthly_amount or 1)))
 
 
-def list_plans(session: Session, tenant_id: int, *, may_buy: bool) -> list[PlanCard]:
-    """Every plan, cheapest first. `may_buy`: the reader is an owner or admin."""
-    prices = active_prices(session)
+def list_plans(
+    session: Session, tenant_id: int, *, may_buy: bool, prices: Sequence[CatalogPrice] | None = None
+) -> list[PlanCard]:
+    """Every plan, cheapest first. `may_buy`: the reader is an owner or admin. `prices` are those on sale, if known."""
+    prices = active_prices(session) if prices is None else prices
     found = current_subscription(session, tenant_id)
     return [_card(plan, prices, found, may_buy=may_buy) for plan in PLANS.values()]
 
 
-def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription | None, *, may_buy: bool) -> PlanCard:
+def _card(
+    plan: PlanDefinition, prices: Sequence[CatalogPrice], found: Subscription | None, *, may_buy: bool
+) -> PlanCard:
     own = {(price.interval, price.usage_type): price for price in prices if price.plan == plan.key}
     monthly, yearly = own.get(("monthly", None)), own.get(("yearly", None))
     live = found if found is not None and found.status in LIVE else None
     # A subscription at a price that means no plan of ours is none of these, Free least of all.
-    is_current = plan.key == (live.plan if live else free_plan().key)
+    present = live.plan if live else free_plan().key
+    is_current = plan.key == present
     reason = _reason(plan, found, is_on_sale=monthly is not None, is_current=is_current, may_buy=may_buy)
     rows = [
         _allowance(kind, price, is_free=plan.key == free_plan().key)
@@ -82,6 +105,8 @@ def _card(plan: PlanDefinition, prices: list[CatalogPrice], found: Subscription 
         allowances=rows,
         action=None if reason else "change" if live else "buy",
         reason=reason,
+        losses=find_losses(present, plan.key),
+        lost_features=lost_features(present, plan.key),
     )
 
 

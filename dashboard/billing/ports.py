@@ -12,19 +12,44 @@ from typing import Protocol
 
 from dashboard.billing.ports_events import EventProvider
 from dashboard.billing.ports_invoices import InvoiceProvider
+from dashboard.billing.ports_proposals import ProposalProvider
 from dashboard.billing.ports_subscriptions import SubscriptionProvider
 
 
 class ProviderUnavailable(Exception):
-    """The provider did not answer, or asked to be called later: try again."""
+    """The provider did not answer, or asked to be called later: try again.
+
+    `is_untaken` says that the call did surely nothing; else it may have been performed and its answer lost.
+    """
+
+    def __init__(self, message: str = "", *, is_untaken: bool = False) -> None:
+        super().__init__(message)
+        self.is_untaken = is_untaken
+
+
+class ProviderBusy(ProviderUnavailable):
+    """The provider was called too often (HTTP 429).
+
+    `retry_after` is the seconds it asked to wait, None where it named none. `is_for_all` is false where
+    only the object of this call is busy.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, is_for_all: bool = True) -> None:
+        super().__init__(message, is_untaken=True)
+        self.retry_after = retry_after
+        self.is_for_all = is_for_all
 
 
 class ProviderRefused(Exception):
-    """The provider refused for good; the message is its reason. `param` names the field where it told one."""
+    """The provider refused for good; the message is its reason.
 
-    def __init__(self, message: str, param: str | None = None) -> None:
+    `param` names the field and `code` the kind of refusal, where the provider told them.
+    """
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.param = param
+        self.code = code
 
 
 class PriceNotOnSale(ProviderRefused):
@@ -71,19 +96,7 @@ class SubscriptionFacts:
     created_at: datetime
 
 
-class MeterSender(Protocol):
-    """Sends meter events."""
-
-    def send_meter_event(
-        self, *, event_name: str, payload: Mapping[str, str], identifier: str, timestamp: datetime
-    ) -> bool:
-        """Send one event; True when it is new, False when the provider had it already (both are delivery).
-
-        Raises `ProviderRefused` (never try again) or `ProviderUnavailable` (try again).
-        """
-
-
-class BillingProvider(MeterSender, EventProvider, InvoiceProvider, SubscriptionProvider, Protocol):
+class BillingProvider(EventProvider, InvoiceProvider, ProposalProvider, SubscriptionProvider, Protocol):
     """Customers, checkout and the objects we mirror."""
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None: ...
@@ -91,6 +104,8 @@ class BillingProvider(MeterSender, EventProvider, InvoiceProvider, SubscriptionP
         """The lookup keys of the features the customer is entitled to now, or None for an unknown customer."""
 
     def create_customer(self, *, tenant_id: int, name: str, email: str) -> str: ...
+    def update_customer(self, customer_id: str, *, name: str, email: str) -> None:
+        """Overwrite what invoices and receipts are addressed to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.catalog import Tier
@@ -19,17 +20,22 @@ Tiers = Sequence[Mapping[str, Any]]
 def metered_prices(
     session: Session, tenant_id: int, plan: str | None, subscription_id: str | None
 ) -> dict[str, CatalogPrice]:
-    """The metered prices by usage type: those of the subscription itself, else those on sale with the plan.
+    """The metered prices by usage type: those of the subscription itself, else those on sale with the plan. One query.
 
     A subscription keeps its prices when the catalogue changes. Plan None is none of ours. A stretch from before the
     subscription changed its plan has the prices on sale with the plan it had.
     """
-    subscription = session.get(Subscription, (tenant_id, subscription_id)) if subscription_id else None
-    own = subscription.price_ids if subscription else []
-    metered = select(CatalogPrice).where(CatalogPrice.usage_type.is_not(None))
-    rows = session.scalars(metered.where(CatalogPrice.price_id.in_(own))).all() if own else []
+    of_subscription = select(func.unnest(Subscription.price_ids)).where(
+        Subscription.tenant_id == tenant_id, Subscription.id == subscription_id
+    )
+    is_own = CatalogPrice.price_id.in_(of_subscription)
+    on_sale = (CatalogPrice.plan == plan) & CatalogPrice.active
+    found = session.execute(
+        select(CatalogPrice, is_own).where(CatalogPrice.usage_type.is_not(None), or_(is_own, on_sale))
+    ).all()
+    rows = [price for price, is_its_own in found if is_its_own]
     if plan is not None and all(price.plan != plan for price in rows):
-        rows = session.scalars(metered.where(CatalogPrice.plan == plan, CatalogPrice.active)).all()
+        rows = [price for price, _ in found if price.plan == plan and price.active]
     return {price.usage_type or "": price for price in rows}
 
 
@@ -48,16 +54,32 @@ def tiers_as_json(tiers: Sequence[Tier]) -> list[dict[str, Any]]:
     return [{"up_to": tier.up_to, "unit_amount_decimal": format(tier.rate, "f")} for tier in tiers]
 
 
-def cost_of(tiers: Tiers, quantity: int) -> int:
-    """What a quantity costs under graduated tiers; each tier is rounded on its own, as on Stripe's invoice lines."""
-    total, below = 0, 0
-    for tier in tiers:
+@dataclass(frozen=True, slots=True)
+class TierPart:
+    """What one tier makes of a quantity: `units` at `rate` (minor units for each) cost `amount`. Tiers count from 1."""
+
+    tier: int
+    units: int
+    rate: Decimal
+    amount: int
+
+
+def rate_tiers(tiers: Tiers, quantity: int) -> list[TierPart]:
+    """A quantity under graduated tiers, those that it reaches; each is rounded on its own, as on Stripe's lines."""
+    parts, below = [], 0
+    for number, tier in enumerate(tiers, 1):
         top = quantity if tier["up_to"] is None else min(quantity, int(tier["up_to"]))
         if top > below:
-            amount = Decimal(tier["unit_amount_decimal"] or 0) * (top - below)
-            total += int(amount.quantize(Decimal(1), ROUND_HALF_UP))
+            rate = Decimal(tier["unit_amount_decimal"] or 0)
+            amount = (rate * (top - below)).quantize(Decimal(1), ROUND_HALF_UP)
+            parts.append(TierPart(number, top - below, rate, int(amount)))
             below = top
-    return total
+    return parts
+
+
+def cost_of(tiers: Tiers, quantity: int) -> int:
+    """What a quantity costs under graduated tiers."""
+    return sum(part.amount for part in rate_tiers(tiers, quantity))
 
 
 def cost_of_all(tiers: Mapping[str, Tiers], totals: Mapping[str, int]) -> int:

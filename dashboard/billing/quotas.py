@@ -47,10 +47,22 @@ class CapReached(Exception):
     """The action would pass a limit and must not happen.
 
     `reason` is "cap" (the tenant's own), "plan" (the allowance of Free) or "budget"; `limit`, `used`, `reserved` and
-    `asked` are units of the usage type, or minor units of money for a budget.
+    `asked` are units of the usage type, or minor units of money for a budget. The limit is that of the billing period
+    `[period_start, period_end)`.
     """
 
-    def __init__(self, usage_type: str, reason: str, *, limit: int, used: int, reserved: int, asked: int) -> None:
+    def __init__(
+        self,
+        usage_type: str,
+        reason: str,
+        *,
+        limit: int,
+        used: int,
+        reserved: int,
+        asked: int,
+        period_start: datetime,
+        period_end: datetime,
+    ) -> None:
         what = {
             "cap": f"the cap of {limit} for this billing period",
             "plan": f"the {limit} that the Free plan includes in a billing period",
@@ -63,6 +75,8 @@ class CapReached(Exception):
         self.used = used
         self.reserved = reserved
         self.asked = asked
+        self.period_start = period_start
+        self.period_end = period_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,7 @@ def reserve(
 ) -> None:
     """Put units aside for an action that is about to happen; the same key again changes nothing.
 
-    Without a cap or budget that concerns the type nothing is locked or written. The reservation is settled by
+    Without a cap or stopping budget that concerns the type nothing is locked or written. The reservation is settled by
     recording the usage under the same key, or by `settle`; `release` gives it back. It is forgotten after `ttl`.
 
     Raises `PaymentOverdue` (the tenant reads only until it has paid), `CapReached`, `InvalidInput` (a type that cannot
@@ -99,6 +113,8 @@ def reserve(
     span = _span(session, tenant_id, now)
     cap, reason = _cap(session, tenant_id, usage_type, span)
     budget = find_budget(session, tenant_id)
+    if budget is not None and not budget.stops:
+        budget = None
     if cap is None and budget is None:
         return
     # From here to the caller's commit only one action of this tenant is weighed at a time.
@@ -111,7 +127,16 @@ def reserve(
     }
     used, reserved = taken.get(usage_type, (0, 0))
     if cap is not None and used + reserved + quantity > cap:
-        raise CapReached(usage_type, reason, limit=cap, used=used, reserved=reserved, asked=quantity)
+        raise CapReached(
+            usage_type,
+            reason,
+            limit=cap,
+            used=used,
+            reserved=reserved,
+            asked=quantity,
+            period_start=span.start,
+            period_end=span.stop,
+        )
     if budget is not None:
         _weigh_budget(session, tenant_id, span, budget.amount, taken, usage_type, quantity)
     _clear_expired(session, tenant_id, now)
@@ -205,7 +230,16 @@ def _weigh_budget(
     after = cost_of_all(tiers, before | {usage_type: before.get(usage_type, 0) + quantity})
     # An action that costs nothing passes even where late usage has used the budget up.
     if after > amount and after > held:
-        raise CapReached(usage_type, "budget", limit=amount, used=used, reserved=held - used, asked=after - held)
+        raise CapReached(
+            usage_type,
+            "budget",
+            limit=amount,
+            used=used,
+            reserved=held - used,
+            asked=after - held,
+            period_start=span.start,
+            period_end=span.stop,
+        )
 
 
 def _clear_expired(session: Session, tenant_id: int, now: datetime) -> None:

@@ -6,6 +6,7 @@ Rollups hold whole buckets. A range that cuts one is still exact: its cut hours 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -81,6 +82,17 @@ def range_of_period(session: Session, tenant: Tenant, period: Period, now: datet
     return _make(session, tenant.id, period.starts_at, period.ends_at, period, now)
 
 
+def range_among(periods: Sequence[Period], start: datetime, stop: datetime, now: datetime) -> Range:
+    """The range `[start, stop)` told by the tenant's periods (newest first, without gaps), with nothing to look up."""
+    edges = {edge for period in periods for edge in (period.starts_at, period.ends_at)}
+    rollups, cut = _whole_and_cut(edges, start, stop)
+    spans = [(period.starts_at, period.ends_at) for period in periods]
+    if spans:
+        spans += months_between(start, spans[-1][0])
+    segments = [Segment(max(a, start), min(b, stop), b) for a, b in sorted(spans) if max(a, start) < min(b, stop)]
+    return Range(start, stop, None, rollups, cut, tuple(each for each in segments if each.period_end <= now))
+
+
 def parse_moment(value: str, field: str) -> datetime:
     """A time with its offset, or a date as midnight UTC.
 
@@ -145,7 +157,12 @@ def _split(
             or_(BillingPeriod.starts_at.in_(ends), BillingPeriod.ends_at.in_(ends)),
         )
     )
-    edges = {edge for row in rows for edge in row}
+    return _whole_and_cut({edge for row in rows for edge in row}, start, stop)
+
+
+def _whole_and_cut(
+    edges: set[datetime], start: datetime, stop: datetime
+) -> tuple[tuple[datetime, datetime] | None, tuple[tuple[datetime, datetime], ...]]:
     first = start if start in edges or start == _hour(start) else _hour(start) + HOUR
     last = stop if stop in edges else _hour(stop)
     if first > last:  # all of it inside one hour

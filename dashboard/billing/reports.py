@@ -1,60 +1,31 @@
-"""Read-only reports for pages: usage of a period by type and day, and what of it is included."""
+"""Read-only reports for pages: usage of a span by type, user or resource, slot by slot, against the span before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.errors import NotFound
-from dashboard.billing.periods import Period, list_periods
-from dashboard.billing.plans import catalog, free_plan, plan_name
-from dashboard.billing.pricing import cost_of, metered_prices
-from dashboard.billing.totals import last_recorded_at, totals_between, totals_by_day
-from dashboard.billing.usage_types import FAMILIES, USAGE_TYPES, Family, UsageType
+from dashboard.billing.allowances import Allowance, list_allowances
+from dashboard.billing.plans import catalog, plan_name
+from dashboard.billing.range_totals import totals_of_ranges
+from dashboard.billing.ranges import Range
+from dashboard.billing.rollup_reads import EVER, NOTHING, Key, Total
+from dashboard.billing.usage_scope import DAY, Scope
+from dashboard.billing.usage_series import Series, SlotRow, rows_by_type, rows_of_split, series_of
+from dashboard.billing.usage_split import MOST_ROWS, Split, split_usage
+from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import Tenant
 
-HEADLINE = ("SMS_SENT", "AI_MESSAGE_GENERATED", "CALL_DURATION_SECONDS", "STORAGE_USED_MB")
-
-
-@dataclass(frozen=True, slots=True)
-class Allowance:
-    """What one metered type used of what the plan includes. Money is minor units of `currency`."""
-
-    usage_type: UsageType
-    used: int
-    included: int | None
-    over: int
-    overage_rate: Decimal | None
-    currency: str
-    estimated_cost: int
-    previous: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One usage type of the chart, with its total for the period."""
-
-    usage_type: UsageType
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
-class DayRow:
-    """One UTC day: a value for each series, and their sum."""
-
-    day: date
-    values: tuple[int, ...]
-    total: int
-    is_future: bool
+PARTS = 8
+USERS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class TypeTotal:
-    """One type's total in the period, and at the same point of the period before."""
+    """One type's total in the span, and at the same point of the one before (None: there is none)."""
 
     usage_type: UsageType
     total: int
@@ -62,17 +33,30 @@ class TypeTotal:
 
 
 @dataclass(frozen=True, slots=True)
-class UsageReport:
-    """All that the usage page shows."""
+class TooMany:
+    """More actions than a split or filter reads at a time, and the newest part of the span that it could read."""
 
-    period: Period
-    periods: list[Period]
-    family: Family
-    families: list[Family]
+    actions: int
+    most: int
+    fits: tuple[datetime, datetime] | None
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReport:
+    """All that the usage page shows. `who` is the users of a span of a day at most; `too_many` says why it is less.
+
+    The slots add up to the series, and these to the total; of a level it is the last reading. `previous` is the
+    total of the slots before that stand beside those shown.
+    """
+
+    scope: Scope
     series: tuple[Series, ...]
-    days: tuple[DayRow, ...]
+    slots: tuple[SlotRow, ...]
     total: int
-    is_level: bool
+    previous: int | None
+    other_groups: int
+    who: Split | None
+    too_many: TooMany | None
     allowances: tuple[Allowance, ...]
     type_totals: tuple[TypeTotal, ...]
     updated_at: datetime | None
@@ -80,38 +64,43 @@ class UsageReport:
     currency: str
 
 
-def report_usage(
-    session: Session, tenant: Tenant, *, period_key: str | None, family_key: str | None, now: datetime
-) -> UsageReport:
-    """The usage of one period (the current one by default), charted for one family of types.
-
-    Raises `NotFound` for a period or family that is none of this tenant's.
-    """
-    periods = list_periods(session, tenant, now)
-    period = _choose_period(periods, period_key)
-    family = FAMILIES.get(family_key or "texts")
-    if family is None:
-        raise NotFound(f"no usage family {family_key}")
-    totals = totals_between(session, tenant.id, list(USAGE_TYPES), period.starts_at, period.ends_at)
-    previous = _previous_totals(session, tenant.id, periods, period, now)
-    kinds = [USAGE_TYPES[name] for name in family.types]
-    days = _days(session, tenant.id, period, kinds, now)
+def report_usage(session: Session, tenant: Tenant, scope: Scope, now: datetime) -> UsageReport:
+    """The usage of a scope: at most five queries, of which none reads more than `MOST_ROWS` of the ledger."""
+    span, before = scope.span, scope.before
+    totals = totals_of_ranges(
+        session, tenant.id, [span, *([_so_far(before, span, now)] if before else [])], list(USAGE_TYPES)
+    )
+    current, earlier = _quantities(totals[0]), _quantities(totals[1]) if before else None
+    actions = sum(totals[0][name, EVER].events for name in scope.names if (name, EVER) in totals[0])
+    needed = actions * (2 if scope.filters and before else 1)
+    is_too_much = (bool(scope.filters) or scope.group_by != "type") and needed > MOST_ROWS
+    filters = NOTHING if is_too_much else scope.filters
+    slots = totals_of_ranges(
+        session, tenant.id, [span, *([before] if before else [])], scope.names, scope.granularity, filters
+    )
+    split = None
+    if scope.group_by != "type" and not is_too_much:
+        split = _split(session, tenant.id, scope, scope.group_by, scope.granularity, PARTS)
+    rows = rows_of_split(scope, split, slots, now) if split else rows_by_type(session, tenant.id, scope, slots, now)
+    if is_too_much and scope.filters:
+        rows = ()
+    shown = [row for row in rows if not row.is_future]
     return UsageReport(
-        period=period,
-        periods=periods,
-        family=family,
-        families=list(FAMILIES.values()),
-        series=tuple(Series(kind, totals.get(kind.name, 0)) for kind in kinds),
-        days=days,
-        total=sum(totals.get(kind.name, 0) for kind in kinds),
-        is_level=any(kind.is_level for kind in kinds),
-        allowances=list_allowances(session, tenant.id, period, totals, previous),
+        scope=scope,
+        series=series_of(scope, split, rows),
+        slots=rows,
+        total=(shown[-1].total if shown else 0) if scope.is_level else sum(row.total for row in shown),
+        previous=_previous(scope, shown) if before else None,
+        other_groups=split.other_groups if split else 0,
+        who=_who(session, tenant.id, scope, actions),
+        too_many=TooMany(actions, MOST_ROWS, _fitting(scope, slots[0], actions, needed)) if is_too_much else None,
+        allowances=_allowances(session, tenant.id, scope, current, earlier),
         type_totals=tuple(
-            TypeTotal(kind, totals.get(kind.name, 0), previous.get(kind.name, 0) if previous is not None else None)
+            TypeTotal(kind, current.get(kind.name, 0), earlier.get(kind.name, 0) if earlier is not None else None)
             for kind in USAGE_TYPES.values()
         ),
-        updated_at=last_recorded_at(session, tenant.id, period.starts_at.replace(minute=0, second=0)),
-        plan_label=label_plan(period.priced_as),
+        updated_at=max((each.recorded_at for each in totals[0].values() if each.recorded_at), default=None),
+        plan_label=label_plan(span.period.priced_as) if span.period else "",
         currency=catalog().currency,
     )
 
@@ -121,67 +110,61 @@ def label_plan(key: str | None) -> str:
     return f"{plan_name(key)} plan" if key else plan_name(key)
 
 
-def _choose_period(periods: Sequence[Period], key: str | None) -> Period:
-    for period in periods:
-        if period.key == key or (key is None and period.is_current):
-            return period
-    if key is None and periods:
-        return periods[0]
-    raise NotFound(f"no period {key}")
+def _so_far(before: Range, span: Range, now: datetime) -> Range:
+    """The span before up to the same point, while this one is running; to the hour."""
+    if not span.start <= now < span.stop:
+        return before
+    stop = min(before.stop, before.start + (now - span.start))
+    first, last = before.rollups or (stop, stop)
+    return replace(
+        before,
+        stop=stop,
+        rollups=(first, min(last, stop)) if first < stop else None,
+        cut=tuple((start, min(end, stop)) for start, end in before.cut if start < stop),
+    )
 
 
-def _previous_totals(
-    session: Session, tenant_id: int, periods: Sequence[Period], period: Period, now: datetime
-) -> dict[str, int] | None:
-    """The period before, up to the same point when this one is still running."""
-    before = [other for other in periods if other.ends_at <= period.starts_at]
-    if not before:
+def _quantities(totals: Mapping[Key, Total]) -> dict[str, int]:
+    return {name: total.quantity for (name, _), total in totals.items()}
+
+
+def _split(session: Session, tenant_id: int, scope: Scope, group_by: str, slot: str | None, limit: int) -> Split:
+    return split_usage(
+        session, tenant_id, scope.span, scope.names, group_by=group_by, slot=slot, filters=scope.filters, limit=limit
+    )
+
+
+def _who(session: Session, tenant_id: int, scope: Scope, actions: int) -> Split | None:
+    """The users of a day, where the chart does not show them already."""
+    is_short = scope.span.stop - scope.span.start <= DAY
+    is_shown = scope.group_by == "user" or scope.filters.user_id is not None
+    if not is_short or is_shown or scope.is_level or actions > MOST_ROWS:
         return None
-    stop = before[0].ends_at
-    if period.is_current:
-        stop = min(stop, before[0].starts_at + (now - period.starts_at))
-    return totals_between(session, tenant_id, list(USAGE_TYPES), before[0].starts_at, stop)
+    return _split(session, tenant_id, scope, "user", None, USERS)
 
 
-def _days(
-    session: Session, tenant_id: int, period: Period, kinds: list[UsageType], now: datetime
-) -> tuple[DayRow, ...]:
-    names = [kind.name for kind in kinds]
-    found = totals_by_day(session, tenant_id, names, period.starts_at, period.ends_at)
-    rows = []
-    day = period.starts_at.date()
-    held: dict[str, int] = {}
-    while datetime(day.year, day.month, day.day, tzinfo=UTC) < period.ends_at:
-        values = []
-        for kind in kinds:
-            value = found.get((kind.name, day), held.get(kind.name, 0) if kind.is_level else 0)
-            held[kind.name] = value
-            values.append(value)
-        is_future = day > now.date()
-        values = [0] * len(values) if is_future else values
-        rows.append(DayRow(day, tuple(values), sum(values), is_future))
-        day += timedelta(days=1)
-    return tuple(rows)
+def _fitting(scope: Scope, totals: Mapping[Key, Total], actions: int, needed: int) -> tuple[datetime, datetime] | None:
+    """The newest slots whose actions can be read, where each action costs `needed / actions` rows."""
+    events: dict[datetime, int] = {}
+    for (_, start), total in totals.items():
+        events[start] = events.get(start, 0) + total.events
+    room, first = MOST_ROWS * actions // needed, None
+    for start in sorted(events, reverse=True):
+        room -= events[start]
+        if room < 0:
+            break
+        first = start
+    return (max(first, scope.span.start), min(max(events) + scope.step, scope.span.stop)) if first else None
 
 
-def list_allowances(
-    session: Session, tenant_id: int, period: Period, totals: dict[str, int], previous: dict[str, int] | None
+def _previous(scope: Scope, shown: Sequence[SlotRow]) -> int:
+    figures = [row.previous for row in shown if row.previous is not None]
+    return (figures[-1] if figures else 0) if scope.is_level else sum(figures)
+
+
+def _allowances(
+    session: Session, tenant_id: int, scope: Scope, current: dict[str, int], earlier: dict[str, int] | None
 ) -> tuple[Allowance, ...]:
-    """The headline meters; a period without a subscription is on Free, which stops rather than bills.
-
-    A metered price that we do not know includes nothing that we know of: nothing is over.
-    """
-    prices = metered_prices(session, tenant_id, period.priced_as, period.subscription_id)
-    order = [USAGE_TYPES[name] for name in HEADLINE] + [kind for kind in catalog().metered if kind.name not in HEADLINE]
-    answer = []
-    for kind in order:
-        price = prices.get(kind.name)
-        used = totals.get(kind.name, 0)
-        included = price.included if price else None
-        over = max(used - included, 0) if included is not None else 0
-        is_billed = price is not None and period.priced_as != free_plan().key
-        rate = price.overage_rate if price and is_billed else None
-        cost = cost_of(price.tiers or [], used) if price and is_billed else 0
-        earlier = previous.get(kind.name, 0) if previous is not None else None
-        answer.append(Allowance(kind, used, included, over, rate, catalog().currency, cost, earlier))
-    return tuple(answer)
+    if scope.span.period is None or scope.filters:
+        return ()
+    return list_allowances(session, tenant_id, scope.span.period, current, earlier)

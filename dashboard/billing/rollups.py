@@ -1,4 +1,4 @@
-"""Hourly totals: cut again where a billing period turns out to begin, rebuilt aside and compared."""
+"""Totals by hour, cut again where a billing period turns out to begin; rebuilt aside and compared, days as well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
+from dashboard.billing.buckets import BUCKETED, DAY, LATEST, LEVEL
 from dashboard.database import lock_objects
 from dashboard.models import Tenant
 
@@ -51,25 +51,42 @@ _REFILL_HOURS = text(
     """
 )
 
+# Days follow from the buckets of the ledger, read once: their sum, or the last reading.
 _DIFFERENCES = text(
     f"""
-    SELECT COALESCE(a.usage_type, b.usage_type) AS usage_type, COALESCE(a.bucket_start, b.bucket_start) AS bucket_start,
-           COALESCE(a.quantity, 0) AS ledger, COALESCE(b.quantity, 0) AS rollup
-      FROM ({_TOTALS.format(source="billing_usage WHERE tenant_id = :tenant_id")}) a
-      FULL JOIN (SELECT * FROM usage_rollups WHERE tenant_id = :tenant_id) b
-        ON a.usage_type = b.usage_type AND a.bucket_start = b.bucket_start
-     WHERE COALESCE(a.quantity, 0) <> COALESCE(b.quantity, 0) OR COALESCE(a.events, 0) <> COALESCE(b.events, 0)
-     ORDER BY 1, 2
+    WITH ledger AS MATERIALIZED (
+        SELECT usage_type, bucket_start, quantity, events
+          FROM ({_TOTALS.format(source="billing_usage WHERE tenant_id = :tenant_id")}) t
+    ), differences AS (
+        SELECT COALESCE(a.usage_type, b.usage_type) AS usage_type, 'hour' AS slot,
+               COALESCE(a.bucket_start, b.bucket_start) AS bucket_start,
+               COALESCE(a.quantity, 0) AS ledger, COALESCE(b.quantity, 0) AS rollup
+          FROM ledger a FULL JOIN (SELECT * FROM usage_rollups WHERE tenant_id = :tenant_id) b
+            ON a.usage_type = b.usage_type AND a.bucket_start = b.bucket_start
+         WHERE COALESCE(a.quantity, 0) <> COALESCE(b.quantity, 0) OR COALESCE(a.events, 0) <> COALESCE(b.events, 0)
+        UNION ALL
+        SELECT COALESCE(a.usage_type, b.usage_type), 'day', COALESCE(a.day_start, b.day_start),
+               COALESCE(a.quantity, 0), COALESCE(b.quantity, 0)
+          FROM (SELECT usage_type, {DAY.format(moment="bucket_start")} AS day_start, sum(events) AS events,
+                       CASE WHEN {LEVEL} THEN (array_agg(quantity ORDER BY bucket_start DESC))[1]
+                            ELSE sum(quantity) END AS quantity
+                  FROM ledger GROUP BY usage_type, day_start) a
+          FULL JOIN (SELECT * FROM usage_days WHERE tenant_id = :tenant_id) b
+            ON a.usage_type = b.usage_type AND a.day_start = b.day_start
+         WHERE COALESCE(a.quantity, 0) <> COALESCE(b.quantity, 0) OR COALESCE(a.events, 0) <> COALESCE(b.events, 0)
+    )
+    SELECT * FROM differences ORDER BY usage_type, bucket_start, slot
     """
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A bucket whose rollup is not what the ledger says: a defect."""
+    """A bucket or a day (`slot`) whose rollup is not what the ledger says: a defect."""
 
     tenant_id: int
     usage_type: str
+    slot: str
     bucket_start: datetime
     ledger: int
     rollup: int

@@ -70,7 +70,14 @@ def begin_run(session: Session, run_id: int, now: datetime) -> bool:
 
 
 def note_claimed(session: Session, run_id: int, claimed: int, now: datetime) -> None:
-    """Note how many meter events the run claimed, and how many wait to be sent."""
+    """Note how many meter events one chunk claimed."""
+    session.execute(
+        update(SyncRun).where(SyncRun.id == run_id).values(claimed=SyncRun.claimed + claimed, heartbeat_at=now)
+    )
+
+
+def note_waiting(session: Session, run_id: int, now: datetime) -> None:
+    """Note how many meter events wait to be sent: once, after the claim, because it counts them all."""
     waiting = (
         select(func.count())
         .where(
@@ -80,11 +87,7 @@ def note_claimed(session: Session, run_id: int, claimed: int, now: datetime) -> 
         .correlate(SyncRun)
         .scalar_subquery()
     )
-    session.execute(
-        update(SyncRun)
-        .where(SyncRun.id == run_id)
-        .values(claimed=SyncRun.claimed + claimed, to_send=waiting, heartbeat_at=now)
-    )
+    session.execute(update(SyncRun).where(SyncRun.id == run_id).values(to_send=waiting, heartbeat_at=now))
 
 
 def note_sent(session: Session, run_id: int, sent: Sent, now: datetime) -> None:

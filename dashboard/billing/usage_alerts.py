@@ -1,22 +1,31 @@
-"""Telling a tenant that it used 80% or all of what its plan includes: once for each type, amount and billing period."""
+"""Telling a tenant how far its usage and its cost have come: once for each threshold, amount and billing period.
+
+Its servers hear of percents of what the plan includes by a webhook; its people hear of those, of numbers of units, of
+caps and of the budget by notices. Which percents and numbers, the tenant's rules say.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from dashboard.billing.alert_rules import BUDGET, Rule, list_rules
+from dashboard.billing.limit_notices import tell_budget, tell_cap_reached
+from dashboard.billing.limits import find_budget, list_caps
+from dashboard.billing.notices import NoticeKind, store_notice
 from dashboard.billing.outgoing_webhooks import announce
 from dashboard.billing.periods import Period, list_periods
 from dashboard.billing.plans import catalog
-from dashboard.billing.pricing import metered_prices
+from dashboard.billing.pricing import cost_of_all, metered_prices, tiers_of_period
 from dashboard.billing.totals import totals_between
 from dashboard.billing.usage_types import USAGE_TYPES
-from dashboard.models import Tenant, UsageAlertLook
+from dashboard.models import Tenant, UsageAlertLook, UsageBudget
 
-PERCENTS = (80, 100)
 # A transaction may commit after a look that began later: so each look goes back a little.
 OVERLAP = timedelta(minutes=5)
 
@@ -39,17 +48,18 @@ def list_changed_tenants(session: Session) -> list[int]:
 
 
 def announce_thresholds(session: Session, tenant_id: int, now: datetime) -> int:
-    """Announce `usage.threshold_reached` for what was reached and not told yet; answers how many.
+    """Tell of every threshold, cap and budget that was reached and not told yet; answers how many.
 
     Looks at every period that ran since the last look. The caller commits, then enqueues.
     """
     tenant = session.get_one(Tenant, tenant_id)
     look = session.get(UsageAlertLook, tenant_id)
     since = look.looked_at - OVERLAP if look else now
+    wishes = _Wishes(list_rules(session, tenant_id), list_caps(session, tenant_id), find_budget(session, tenant_id))
     told = 0
     for period in list_periods(session, tenant, now):
         if period.ends_at > since:
-            told += _announce_period(session, tenant_id, period, now)
+            told += _look_at(session, tenant_id, period, wishes, now)
     statement = insert(UsageAlertLook).values(tenant_id=tenant_id, looked_at=now)
     session.execute(
         statement.on_conflict_do_update(index_elements=["tenant_id"], set_={"looked_at": statement.excluded.looked_at})
@@ -57,40 +67,80 @@ def announce_thresholds(session: Session, tenant_id: int, now: datetime) -> int:
     return told
 
 
-def _announce_period(session: Session, tenant_id: int, period: Period, now: datetime) -> int:
+@dataclass(frozen=True, slots=True)
+class _Wishes:
+    """What the tenant wants to be told of."""
+
+    rules: dict[str, Rule]
+    caps: dict[str, int]
+    budget: UsageBudget | None
+
+
+def _look_at(session: Session, tenant_id: int, period: Period, wishes: _Wishes, now: datetime) -> int:
     prices = metered_prices(session, tenant_id, period.priced_as, period.subscription_id)
     included = {name: price.included for name, price in prices.items()}
-    names = [kind.name for kind in catalog().metered if included.get(kind.name)]
+    metered = {kind.name for kind in catalog().metered if included.get(kind.name) or wishes.budget}
+    counted = {name for name, rule in wishes.rules.items() if rule.units}
+    names = sorted(metered | counted | wishes.caps.keys())
     used = totals_between(session, tenant_id, names, period.starts_at, period.ends_at) if names else {}
+    span = (period.starts_at, period.ends_at)
     told = 0
     for name, quantity in sorted(used.items()):
-        for percent in PERCENTS:
-            if quantity * 100 >= included[name] * percent:
-                told += _announce(session, tenant_id, period, name, quantity, included[name], percent, now)
+        told += _tell_usage(session, tenant_id, period, name, quantity, included.get(name) or 0, wishes, now)
+        if name in wishes.caps and quantity >= wishes.caps[name]:
+            told += tell_cap_reached(session, tenant_id, span, name, wishes.caps[name], quantity, now)
+    if wishes.budget is not None:
+        tiers = tiers_of_period(session, tenant_id, period.priced_as, period.subscription_id)
+        cost = cost_of_all(tiers, used)
+        told += tell_budget(session, tenant_id, span, wishes.budget, cost, wishes.rules[BUDGET], now)
     return told
 
 
-def _announce(
+def _tell_usage(
     session: Session,
     tenant_id: int,
     period: Period,
     usage_type: str,
     used: int,
     included: int,
-    percent: int,
+    wishes: _Wishes,
     now: datetime,
-) -> bool:
-    data = {
+) -> int:
+    kind, rule = USAGE_TYPES[usage_type], wishes.rules[usage_type]
+    told, start = 0, period.starts_at.isoformat()
+    facts = {
         "usage_type": usage_type,
-        "label": USAGE_TYPES[usage_type].label,
-        "unit": USAGE_TYPES[usage_type].unit,
-        "percent": percent,
-        "included": included,
+        "label": kind.label,
         "used": used,
-        "plan": period.priced_as,
-        "period_start": period.starts_at.isoformat(),
+        "period_start": start,
         "period_end": period.ends_at.isoformat(),
     }
+    for percent in rule.percents if included else ():
+        if used * 100 >= included * percent:
+            told += _tell_percent(session, tenant_id, facts, included, percent, period.priced_as, now)
+    for units in rule.units:
+        if used >= units:
+            data = {**facts, "units_label": kind.units_label, "threshold": units}
+            key = f"usage.units_reached:{start}:{usage_type}:{units}"
+            told += store_notice(session, tenant_id, NoticeKind.USAGE_UNITS, data, key=key, now=now)
+    return told
+
+
+def _tell_percent(
+    session: Session,
+    tenant_id: int,
+    facts: dict[str, Any],
+    included: int,
+    percent: int,
+    plan: str | None,
+    now: datetime,
+) -> bool:
+    kind = USAGE_TYPES[facts["usage_type"]]
+    data = {**facts, "unit": kind.unit, "percent": percent, "included": included, "plan": plan}
     # With the amount in the key, a plan that includes more is a new limit to hear of.
-    key = f"usage.threshold_reached:{period.starts_at.isoformat()}:{usage_type}:{included}:{percent}"
-    return announce(session, tenant_id, "usage.threshold_reached", data, key=key, now=now)
+    key = f"usage.threshold_reached:{facts['period_start']}:{kind.name}:{included}:{percent}"
+    is_new = announce(session, tenant_id, "usage.threshold_reached", data, key=key, now=now)
+    if is_new:
+        words = {**data, "units_label": kind.units_label}
+        store_notice(session, tenant_id, NoticeKind.USAGE_THRESHOLD, words, key=key, now=now)
+    return is_new

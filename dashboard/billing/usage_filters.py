@@ -10,16 +10,20 @@ from dashboard.billing.fields import need_text, take_text
 
 @dataclass(frozen=True, slots=True)
 class UsageFilters:
-    """What an event must have; None means anything. `metadata` holds a text for each top-level key."""
+    """What an event must have; None means anything. `metadata` holds a text for each top-level key.
+
+    `without_user` leaves what names nobody.
+    """
 
     user_id: str | None = None
     resource_type: str | None = None
     resource_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    without_user: bool = False
 
     def __bool__(self) -> bool:
         """Whether anything is narrowed at all."""
-        return bool(self.metadata) or any(value is not None for value in self._columns().values())
+        return bool(self.metadata) or self.without_user or any(value is not None for value in self._columns().values())
 
     def condition(self) -> str:
         """SQL to follow a WHERE on `billing_usage u`; its values are `parameters()`."""
@@ -28,7 +32,8 @@ class UsageFilters:
             f" AND u.metadata ->> CAST(:f_key{n} AS text) = CAST(:f_value{n} AS text)"
             for n in range(len(self.metadata))
         ]
-        return "".join(columns + keys)
+        nobody = [" AND u.user_id IS NULL"] if self.without_user else []
+        return "".join(columns + keys + nobody)
 
     def parameters(self) -> dict[str, str]:
         """The values of `condition()`."""

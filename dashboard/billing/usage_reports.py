@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
+from dashboard.billing.allowances import Allowance, list_allowances
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.late_usage import Late, late_by_slot, late_by_type
 from dashboard.billing.plans import catalog
-from dashboard.billing.range_totals import Total, totals_by_slot, totals_by_type
+from dashboard.billing.range_totals import totals_by_slot, totals_by_type
 from dashboard.billing.ranges import Range
-from dashboard.billing.reports import Allowance, list_allowances
+from dashboard.billing.rollup_reads import Total
 from dashboard.billing.usage_filters import UsageFilters
 from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 

@@ -4,15 +4,46 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
+from dashboard.billing.buckets import BUCKETED, DAY, LATEST, LEVEL
 
 _COLUMNS = """
     usage_type text, quantity bigint, user_id text, resource_type text, resource_id text, metadata jsonb,
     idempotency_key text, fingerprint text, occurred_at timestamptz, corrects_id bigint"""
 
+# DO UPDATE keeps to columns and EXCLUDED: functions there would not run on a distributed table.
+_ADD = f"""
+        INSERT INTO {{table}} (tenant_id, usage_type, {{slot}}, quantity, events, last_at, recorded_at) {{rows}}
+        ON CONFLICT (tenant_id, usage_type, {{slot}}) DO UPDATE SET
+            quantity = CASE WHEN NOT EXCLUDED.{LEVEL} THEN {{table}}.quantity + EXCLUDED.quantity
+                            WHEN EXCLUDED.last_at > {{table}}.last_at THEN EXCLUDED.quantity
+                            WHEN EXCLUDED.last_at = {{table}}.last_at
+                                 AND EXCLUDED.quantity > {{table}}.quantity THEN EXCLUDED.quantity
+                            ELSE {{table}}.quantity END,
+            events = {{table}}.events + EXCLUDED.events,
+            last_at = CASE WHEN EXCLUDED.last_at > {{table}}.last_at THEN EXCLUDED.last_at
+                           ELSE {{table}}.last_at END,
+            recorded_at = EXCLUDED.recorded_at"""
+_ADD_HOURS = _ADD.format(
+    table="usage_rollups",
+    slot="bucket_start",
+    rows="""
+        SELECT tenant_id, usage_type, bucket_start, quantity, events, last_at, :now
+          FROM hours_of_batch ORDER BY tenant_id, usage_type, bucket_start""",
+)
+# Added up from the batch's hours: there are fewer of them than rows.
+_ADD_DAYS = _ADD.format(
+    table="usage_days",
+    slot="day_start",
+    rows=f"""
+        SELECT tenant_id, usage_type, {DAY.format(moment="bucket_start")} AS day_start,
+               CASE WHEN {LEVEL} THEN (array_agg(quantity ORDER BY last_at DESC))[1] ELSE sum(quantity) END,
+               sum(events), max(last_at), :now
+          FROM hours_of_batch GROUP BY tenant_id, usage_type, day_start ORDER BY tenant_id, usage_type, day_start""",
+)
+
 # Sorted by key, so that two batches with the same keys in another order wait for each other instead of deadlocking;
 # rollups are sorted for the same reason. ON CONFLICT names no index: a second correction of one event is skipped like
-# a repeated key. DO UPDATE keeps to columns and EXCLUDED: functions there would not run on a distributed table.
+# a repeated key.
 _STATEMENT = f"""
     WITH input AS MATERIALIZED ({{input}}), recorded AS (
         INSERT INTO billing_usage (tenant_id, usage_type, quantity, user_id, resource_type, resource_id, metadata,
@@ -22,21 +53,12 @@ _STATEMENT = f"""
           FROM input ORDER BY tenant_id, idempotency_key
         ON CONFLICT DO NOTHING
         RETURNING tenant_id, id, usage_type, quantity, idempotency_key, occurred_at
-    ), {BUCKETED}, rolled_up AS (
-        INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)
-        SELECT tenant_id, usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END,
-               count(*), max(occurred_at), :now
-          FROM bucketed GROUP BY tenant_id, usage_type, bucket_start ORDER BY tenant_id, usage_type, bucket_start
-        ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
-            quantity = CASE WHEN NOT EXCLUDED.{LEVEL} THEN usage_rollups.quantity + EXCLUDED.quantity
-                            WHEN EXCLUDED.last_at > usage_rollups.last_at THEN EXCLUDED.quantity
-                            WHEN EXCLUDED.last_at = usage_rollups.last_at
-                                 AND EXCLUDED.quantity > usage_rollups.quantity THEN EXCLUDED.quantity
-                            ELSE usage_rollups.quantity END,
-            events = usage_rollups.events + EXCLUDED.events,
-            last_at = CASE WHEN EXCLUDED.last_at > usage_rollups.last_at THEN EXCLUDED.last_at
-                           ELSE usage_rollups.last_at END,
-            recorded_at = EXCLUDED.recorded_at
+    ), {BUCKETED}, hours_of_batch AS MATERIALIZED (
+        SELECT tenant_id, usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END AS quantity,
+               count(*) AS events, max(occurred_at) AS last_at
+          FROM bucketed GROUP BY tenant_id, usage_type, bucket_start
+    ), hours_added AS ({_ADD_HOURS}
+    ), days_added AS ({_ADD_DAYS}
     ), settled AS (
         DELETE FROM usage_reservations r USING recorded n
          WHERE r.tenant_id = n.tenant_id AND r.key = n.idempotency_key

@@ -16,7 +16,7 @@ from dashboard.models import WebhookEndpoint
 
 # What a tenant can hear of, and what each event tells.
 EVENT_TYPES: dict[str, str] = {
-    "usage.threshold_reached": "80% or 100% of what the plan includes of a usage type is used",
+    "usage.threshold_reached": "80% or 100%, or the percents you set, of what the plan includes is used",
     "subscription.changed": "A subscription began, changed its plan or status, or will end",
     "billing_state.changed": "Plan, status, entitlements or access changed: sending stopped, say, or all is paid",
     "invoice.created": "An invoice was drawn up",
@@ -86,13 +86,15 @@ def change_endpoint(
     return endpoint
 
 
-def delete_endpoint(session: Session, tenant_id: int, endpoint_id: int) -> None:
-    """Remove an endpoint with its deliveries and their log. What it was sent stays counted in the ledger.
+def delete_endpoint(session: Session, tenant_id: int, endpoint_id: int) -> WebhookEndpoint:
+    """Remove an endpoint with its deliveries and their log; answers it. What it was sent stays counted in the ledger.
 
     Raises `NotFound`.
     """
-    session.delete(find_endpoint(session, tenant_id, endpoint_id, for_change=True))
+    endpoint = find_endpoint(session, tenant_id, endpoint_id, for_change=True)
+    session.delete(endpoint)
     session.flush()
+    return endpoint
 
 
 def find_endpoint(session: Session, tenant_id: int, endpoint_id: int, *, for_change: bool = False) -> WebhookEndpoint:

@@ -70,14 +70,12 @@ class InboxCounts:
 
 def count_inbox(session: Session) -> InboxCounts:
     """What is not done yet."""
-    states = (StripeEventState.PENDING, StripeEventState.WAITING, StripeEventState.FAILED)
-    rows = session.execute(
-        select(StripeEvent.state, func.count().label("events"))
-        .where(StripeEvent.state.in_(states))
-        .group_by(StripeEvent.state)
-    )
-    counts = {row.state: row.events for row in rows}
-    return InboxCounts(*(counts.get(state, 0) for state in states))
+    # In the words of the small indexes of what is not done: one query over all three states would read the whole inbox.
+    unsettled = StripeEvent.state.in_((StripeEventState.WAITING, StripeEventState.FAILED))
+    parts = [StripeEvent.state == StripeEventState.PENDING]
+    parts += [unsettled & (StripeEvent.state == each) for each in (StripeEventState.WAITING, StripeEventState.FAILED)]
+    counts = [select(func.count()).where(part).scalar_subquery() for part in parts]
+    return InboxCounts(*session.execute(select(*counts)).one())
 
 
 def prune_payloads(session: Session, before: datetime, *, limit: int = 5_000) -> int:

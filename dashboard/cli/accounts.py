@@ -9,11 +9,13 @@ from flask.cli import AppGroup
 from sqlalchemy.orm import Session
 
 from dashboard.billing import accounts, api_keys, inbound
+from dashboard.billing.audit import Actor, ActorKind, record_audit
 from dashboard.billing.errors import InvalidInput
 from dashboard.cli.common import ID, explained
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work
 
+COMMAND_LINE = Actor("command line", ActorKind.SYSTEM)
 account_commands = AppGroup("accounts", help="Tenants, people and API keys.")
 
 
@@ -55,6 +57,7 @@ def create_user(email: str, name: str, password: str, tenant_id: int | None, rol
         user = accounts.create_user(session, email=email, name=name, password=password, is_staff=staff, now=now())
         if tenant_id is not None:
             accounts.add_member(session, _need_tenant(session, tenant_id), user, Role(role))
+            _write_down(session, tenant_id, "member.joined", user.email)
         click.echo(user.email)
 
 
@@ -74,8 +77,9 @@ def create_key(tenant_id: int, name: str, scopes: tuple[str, ...], expires: date
             now(),
             scopes=scopes or api_keys.ALL_SCOPES,
             expires_at=expires.replace(tzinfo=UTC) if expires else None,
-            created_by="command line",
+            created_by=COMMAND_LINE.name,
         )
+        _write_down(session, tenant_id, "api_key.created", name)
         click.echo(key)
 
 
@@ -101,6 +105,7 @@ def revoke_key(tenant_id: int, key_id: int) -> None:
     """Revoke an API key: calls with it are refused from now on."""
     with unit_of_work() as session:
         key = api_keys.revoke_api_key(session, tenant_id, key_id, now())
+        _write_down(session, tenant_id, "api_key.revoked", key.name)
         click.echo(f"{key.name} is revoked")
 
 
@@ -109,3 +114,7 @@ def _need_tenant(session: Session, tenant_id: int) -> Tenant:
     if tenant is None:
         raise InvalidInput("tenant_id", f"there is no tenant {tenant_id}")
     return tenant
+
+
+def _write_down(session: Session, tenant_id: int, action: str, subject: str) -> None:
+    record_audit(session, actor=COMMAND_LINE, tenant_id=tenant_id, action=action, subject=subject, now=now())

@@ -23,7 +23,7 @@ def usage_verify() -> None:
         differences = rollups.verify_rollups(session)
     for each in differences:
         click.echo(
-            f"tenant {each.tenant_id} {each.usage_type} {each.bucket_start.isoformat()}: "
+            f"tenant {each.tenant_id} {each.usage_type} {each.slot} of {each.bucket_start.isoformat()}: "
             f"ledger {each.ledger}, rollup {each.rollup}"
         )
     click.echo(f"{len(differences)} differences")

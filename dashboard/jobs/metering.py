@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from sqlalchemy.orm import Session
 
 from dashboard.billing import metering, sync_runs
 from dashboard.billing.ports import ProviderUnavailable
 from dashboard.database import db, lock_object
+from dashboard.jobs.meter_sending import send_pending
 from dashboard.jobs.queues import METERING, enqueue
 from dashboard.wiring import unit_of_work, wiring
 
@@ -44,43 +47,73 @@ def sync_meters(run_id: int) -> None:
     log.info("meter sync ended", run=run_id, error=error)
 
 
-def claim_all(run_id: int, tenant_id: int | None) -> None:
-    """Claim tenant by tenant (or for the one that is given), one transaction each."""
+def claim_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | None = None) -> None:
+    """Claim what is owed, chunk by chunk of all tenants (or of the one that is given), one transaction each."""
+    after = 0
+    while True:
+        with unit_of_work() as session:
+            tenants = metering.list_tenants_after(session, after) if tenant_id is None else [tenant_id]
+        if not tenants or tenants[-1] <= after:
+            break
+        after = tenants[-1]
+        _take_back(tenants, usage_types)
+        _claim(run_id, tenants, usage_types)
+        _settle(tenants, usage_types)
+    with unit_of_work() as session:
+        sync_runs.note_waiting(session, run_id, wiring().clock.now())
+
+
+def _take_back(tenants: Sequence[int], usage_types: Sequence[str] | None) -> None:
+    """Cancel young events of hours that were corrected. While Stripe is away they wait, and so do their hours."""
+    parts = wiring()
+    with unit_of_work() as session:
+        metering.ask_to_take_back(session, tenants, parts.clock.now(), usage_types)
+    with unit_of_work() as session:
+        asked = metering.list_asked(session, tenants)
+    for tenant_id, event_id in asked:
+        try:
+            with unit_of_work() as session:
+                metering.take_back(session, tenant_id, event_id, parts.meters)
+        except ProviderUnavailable as error:
+            log.warning("meter event not taken back yet", tenant=tenant_id, event=event_id, error=str(error))
+            return
+
+
+def _claim(run_id: int, tenants: Sequence[int], usage_types: Sequence[str] | None) -> None:
+    clock = wiring().clock
+    while True:
+        with unit_of_work() as session:
+            claimed = metering.claim_chunk(session, tenants, clock.now(), usage_types=usage_types, run_id=run_id)
+            sync_runs.note_claimed(session, run_id, claimed.events, clock.now())
+        if not claimed.has_more:
+            return
+
+
+def _settle(tenants: Sequence[int], usage_types: Sequence[str] | None) -> None:
+    """Propose what no meter can be told any more."""
     clock = wiring().clock
     with unit_of_work() as session:
-        due = metering.list_due_tenants(session, clock.now()) if tenant_id is None else [tenant_id]
-    for each in due:
+        unsendable = metering.list_tenants_to_settle(session, tenants, clock.now(), usage_types)
+    for tenant_id in unsendable:
         with unit_of_work() as session:
-            claimed = metering.claim_meter_events(session, each, clock.now())
-            sync_runs.note_claimed(session, run_id, claimed, clock.now())
-    with unit_of_work() as session:
-        sync_runs.note_claimed(session, run_id, 0, clock.now())
+            metering.settle_unsendable(session, tenant_id, clock.now(), usage_types)
 
 
-def send_all(run_id: int, tenant_id: int | None) -> str | None:
-    """Send tenant by tenant (or for the one that is given), one transaction a chunk. Answers why it stopped early,
-    if it did.
-    """
-    with unit_of_work() as session:
-        pending = metering.list_pending_tenants(session) if tenant_id is None else [tenant_id]
-    for each in pending:
-        while True:
-            parts = wiring()
-            with unit_of_work() as session:
-                sent = metering.send_meter_events(session, each, parts.billing, parts.clock.now())
-                if sent is not None:
-                    sync_runs.note_sent(session, run_id, sent, parts.clock.now())
-            if sent is None:
-                break
-            if sent.unavailable:
-                return sent.unavailable
-    return None
+def send_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | None = None) -> str | None:
+    """Send what is pending, of all tenants or of the one that is given. Answers why some of it was left, if it was."""
+    clock = wiring().clock
+
+    def note(session: Session, sent: metering.Sent) -> bool:
+        sync_runs.note_sent(session, run_id, sent, clock.now())
+        return True
+
+    return send_pending(note, tenant_id=tenant_id, usage_types=usage_types)
 
 
 def send_usage_of(tenant_id: int) -> None:
     """Send what one tenant used until now, and wait for it: before an action that bills it at once.
 
-    In a session of its own, because it commits after each chunk. Raises `ProviderUnavailable`.
+    In transactions of its own. Raises `ProviderUnavailable`.
     """
     parts = wiring()
     with Session(db.engine) as session:
@@ -89,9 +122,9 @@ def send_usage_of(tenant_id: int) -> None:
         while True:
             # Waits for a sync that is under way instead of leaving its work to it.
             lock_object(session, "meter-events", tenant_id)
-            sent = metering.send_meter_events(session, tenant_id, parts.billing, parts.clock.now())
-            session.commit()
-            if sent is None:
+            session.rollback()
+            left = send_pending(lambda _session, _sent: True, tenant_id=tenant_id)
+            if left is not None:
+                raise ProviderUnavailable(left)
+            if metering.list_pending_tenants(session, after=tenant_id - 1, limit=1) != [tenant_id]:
                 return
-            if sent.unavailable:
-                raise ProviderUnavailable(sent.unavailable)

@@ -17,6 +17,7 @@ from dashboard.billing.outgoing_webhooks import (
     settle_delivery,
 )
 from dashboard.integrations.webhook_sender import WebhookSender
+from dashboard.jobs.mails import enqueue_due_mails
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.wiring import unit_of_work, wiring
 
@@ -85,3 +86,4 @@ def announce_usage_thresholds() -> None:
         except Exception:
             log.exception("usage thresholds could not be looked at", tenant=tenant_id)
     enqueue_due_webhooks()
+    enqueue_due_mails()

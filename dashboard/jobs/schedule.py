@@ -8,10 +8,12 @@ from dashboard.billing import sync_runs
 from dashboard.jobs.api_requests import record_spooled_requests
 from dashboard.jobs.billing_states import fetch_partial_invoices, follow_restricted_states, follow_stale_states
 from dashboard.jobs.catch_up import catch_up_quietly
+from dashboard.jobs.mails import enqueue_due_mails
 from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
 from dashboard.jobs.prices import settle_prices
 from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
+from dashboard.jobs.staff_totals import end_staff_views, refresh_staff_totals
 from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
 from dashboard.jobs.telephony import settle_telephony
 from dashboard.jobs.webhooks import process_if_due, prune_stripe_events
@@ -31,6 +33,8 @@ def register(scheduler: CronScheduler) -> None:
     scheduler.register(follow_restricted_states, WEBHOOKS, interval=300, result_ttl=0)
     # After an upgrade only: there is nothing to fetch once all invoices are kept whole.
     scheduler.register(fetch_partial_invoices, WEBHOOKS, interval=3_600, job_timeout=HOUR, result_ttl=0)
+    scheduler.register(refresh_staff_totals, OUTGOING, interval=60, job_timeout=600, result_ttl=0)
+    scheduler.register(end_staff_views, OUTGOING, interval=60, result_ttl=0)
     # The sweep takes a day's reading that was missed.
     scheduler.register(read_storage_of_all, METERING, cron="10 0 * * *", job_timeout=HOUR, result_ttl=0)
 
@@ -44,6 +48,7 @@ def sweep() -> None:
         enqueue(METERING, sync_meters, run_id, timeout=HOUR)
     follow_stale_states()
     enqueue_due_webhooks()
+    enqueue_due_mails()
     enqueue_storage_reading()
     record_spooled_requests()
     settle_prices()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, LargeBinary, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -21,7 +21,10 @@ class Role(StrEnum):
 
 
 class Tenant(Base):
-    """A customer of the platform. Its usage keeps it from being deleted (foreign key, RESTRICT)."""
+    """A customer of the platform. Its usage keeps it from being deleted (foreign key, RESTRICT).
+
+    Its pages write numbers and money as `locale` (BCP 47) does, and times in `time_zone` (IANA). Billing stays in UTC.
+    """
 
     __tablename__ = "tenants"
 
@@ -30,11 +33,13 @@ class Tenant(Base):
     billing_email: Mapped[str]
     stripe_customer_id: Mapped[str | None] = mapped_column(index=True)
     sms_from: Mapped[str | None]
+    time_zone: Mapped[str] = mapped_column(server_default=text("'UTC'"))
+    locale: Mapped[str] = mapped_column(server_default=text("'en-US'"))
     created_at: Mapped[datetime]
 
 
 class User(Base):
-    """A person who logs in. Staff see every tenant."""
+    """A person who logs in. Staff see what is about all tenants, and one tenant's pages read-only."""
 
     __tablename__ = "users"
     __table_args__ = (Index("ux_users_email", "email", unique=True),)
@@ -48,7 +53,7 @@ class User(Base):
 
 
 class Membership(Base):
-    """A person's role in one tenant."""
+    """A person's role in one tenant, whether its notices come by mail, and up to which notice they were read."""
 
     __tablename__ = "memberships"
     __table_args__ = (CheckConstraint("role IN ('owner', 'admin', 'viewer')", name="role"),)
@@ -56,6 +61,8 @@ class Membership(Base):
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, index=True)
     role: Mapped[str]
+    wants_mail: Mapped[bool] = mapped_column(server_default=text("true"))
+    read_up_to: Mapped[int] = mapped_column(server_default=text("0"))
     tenant: Mapped[Tenant] = relationship()
 
 

@@ -92,6 +92,13 @@ class WebhookDelivery(Base):
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
+        Index(
+            "ix_webhook_deliveries_failed",
+            "tenant_id",
+            "endpoint_id",
+            "id",
+            postgresql_where=text("state = 'failed'"),
+        ),
     )
 
     tenant_id: Mapped[int] = mapped_column(primary_key=True)

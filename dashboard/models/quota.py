@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from dashboard.database import Base
@@ -24,7 +24,10 @@ class UsageCap(Base):
 
 
 class UsageBudget(Base):
-    """The most that a tenant's usage beyond its plan may cost in a billing period, in minor units of `currency`."""
+    """What a tenant's usage beyond its plan may cost in a billing period, in minor units of `currency`.
+
+    With `stops` an action that would pass it is stopped; without, people are only told.
+    """
 
     __tablename__ = "usage_budgets"
     __table_args__ = (CheckConstraint("amount >= 0", name="amount"),)
@@ -32,6 +35,7 @@ class UsageBudget(Base):
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
     amount: Mapped[int]
     currency: Mapped[str]
+    stops: Mapped[bool] = mapped_column(server_default=text("true"))
     set_by: Mapped[str]
     set_at: Mapped[datetime]
 

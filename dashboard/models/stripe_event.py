@@ -39,7 +39,12 @@ class StripeEvent(Base):
         Index("ix_stripe_events_subject", "subject", postgresql_where=text("state = 'pending'")),
         Index("ix_stripe_events_unsettled", "received_at", postgresql_where=text("state IN ('waiting', 'failed')")),
         Index("ix_stripe_events_kept", "received_at", "id", postgresql_where=text("payload IS NOT NULL")),
-        Index("ix_stripe_events_customer", "customer_id", postgresql_where=text("customer_id IS NOT NULL")),
+        Index(
+            "ix_stripe_events_customer_time",
+            "customer_id",
+            "received_at",
+            postgresql_where=text("customer_id IS NOT NULL"),
+        ),
         Index("ix_stripe_events_noted", "received_at", postgresql_where=text("note IS NOT NULL")),
     )
 

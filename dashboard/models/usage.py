@@ -1,4 +1,4 @@
-"""The ledger of billable actions and its hourly totals."""
+"""The ledger of billable actions and its totals by hour and by day."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ class UsageRollup(Base):
 
     A bucket is an hour, cut where a billing period begins or ends inside it, so a bucket belongs to one period.
     For a level (`STORAGE_USED_MB`) `quantity` is the latest reading and `last_at` its time.
-    `claimed` is what has been claimed for Stripe so far, in `claim_sequence` steps; `is_due` while more is owed.
+    `claimed` is what has been claimed for Stripe so far, in `claim_sequence` steps; `is_due` while more is owed. Of it
+    `settled` is what no meter event tells: it went to a billing proposal.
     """
 
     __tablename__ = "usage_rollups"
@@ -86,13 +87,33 @@ class UsageRollup(Base):
     recorded_at: Mapped[datetime]
     claimed: Mapped[int] = mapped_column(server_default=text("0"))
     claim_sequence: Mapped[int] = mapped_column(server_default=text("0"))
+    settled: Mapped[int] = mapped_column(server_default=text("0"))
     is_due: Mapped[bool] = mapped_column(Computed("quantity <> claimed OR claim_sequence = 0", persisted=True))
 
 
-# Finds what is owed to Stripe without reading history. Only metered types count (see usage_types.py).
+class UsageDay(Base):
+    """The total of one tenant and type in one UTC day, kept in the ledger's own transaction.
+
+    What pages and reports read for whole days; the hours beside it serve the ends of a period and Stripe's meters.
+    For a level `quantity` is the day's latest reading and `last_at` its time.
+    """
+
+    __tablename__ = "usage_days"
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    usage_type: Mapped[str] = mapped_column(primary_key=True)
+    day_start: Mapped[datetime] = mapped_column(primary_key=True)
+    quantity: Mapped[int]
+    events: Mapped[int]
+    last_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+
+
+# Finds what is owed to Stripe without reading history: of metered types only, the others stay due for ever.
 Index(
     "ix_usage_rollups_due",
     UsageRollup.tenant_id,
+    UsageRollup.usage_type,
     UsageRollup.bucket_start,
     postgresql_where=text("is_due"),
 )
@@ -103,4 +124,21 @@ Index(
     UsageEvent.tenant_id,
     UsageEvent.occurred_at,
     postgresql_where=text("recorded_at - occurred_at > interval '1 hour'"),
+)
+
+# Corrections are few: an explanation of an invoice line reads them alone.
+Index(
+    "ix_billing_usage_corrections",
+    UsageEvent.tenant_id,
+    UsageEvent.usage_type,
+    UsageEvent.occurred_at,
+    postgresql_where=text("corrects_id IS NOT NULL"),
+)
+
+# A tenant's story shows them in the order in which they came.
+Index(
+    "ix_billing_usage_corrections_came",
+    UsageEvent.tenant_id,
+    UsageEvent.recorded_at,
+    postgresql_where=text("corrects_id IS NOT NULL"),
 )

@@ -20,6 +20,7 @@ from dashboard.web import (
     webhooks,
 )
 from dashboard.web.api import document, openapi
+from dashboard.web.auth import invitations
 
 
 def register(app: APIFlask, settings: Settings) -> None:
@@ -33,7 +34,14 @@ def register(app: APIFlask, settings: Settings) -> None:
     pages.register(app, settings)
     openapi.configure(app, settings)
     api.request_counter.register(app, settings)
-    for blueprint in (auth.blueprint, tenant.blueprint, staff.blueprint, *api.BLUEPRINTS, *webhooks.BLUEPRINTS):
+    for blueprint in (
+        auth.blueprint,
+        invitations.blueprint,
+        tenant.blueprint,
+        staff.blueprint,
+        *api.BLUEPRINTS,
+        *webhooks.BLUEPRINTS,
+    ):
         app.register_blueprint(blueprint)
     for blueprint in (*api.BLUEPRINTS, *webhooks.BLUEPRINTS):
         security.csrf.exempt(blueprint)

@@ -11,7 +11,19 @@ from dashboard.billing.errors import InvalidInput, NotNow
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.jobs.metering import send_usage_of
 from dashboard.jobs.outgoing import enqueue_due_webhooks
+from dashboard.web.audit import audit
 from dashboard.wiring import now, session, wiring
+
+# What the audit calls each action, and which parts of request and answer say what it was done to.
+AUDITED: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "checkout": ("plan.checkout", ("plan", "interval")),
+    "change": ("plan.changed", ("plan", "interval", "outcome")),
+    "cancel": ("subscription.canceled", ("when", "status")),
+    "pause": ("subscription.paused", ("status",)),
+    "resume": ("subscription.resumed", ("status",)),
+    "default": ("payment_method.default", ("id", "label")),
+    "portal": ("portal.opened", ("flow",)),
+}
 
 
 def desk_of(tenant_id: int, key: str = "read") -> Desk:
@@ -48,6 +60,17 @@ def act(
         desk.session.commit()
         raise
     store_answer(desk, action, body, answer)
+    _write_down(action, body, answer)
     desk.session.commit()
     enqueue_due_webhooks()
     return answer
+
+
+def _write_down(action: str, body: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    name, parts = AUDITED[action]
+    if answer.get("outcome") == "unchanged":
+        return
+    if answer.get("outcome") == "kept":
+        name = "plan.change_withdrawn"
+    told = {part: value for part in parts if (value := body.get(part) or answer.get(part))}
+    audit(name, ", ".join(str(value) for value in told.values()) or "The subscription", told)

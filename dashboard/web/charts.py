@@ -1,19 +1,24 @@
-"""The geometry of the daily chart, in percent: the template draws it, the stylesheet colours it.
+"""The geometry of a chart of hours or days, in percent: the template draws it, the stylesheet colours it.
 
 No viewBox: text keeps its size at every width. The numbers are those of the table under the chart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import timedelta
 from math import ceil
 
-from dashboard.billing.reports import UsageReport
+from dashboard.billing.usage_series import SlotRow
 
 BAR_SHARE = 0.72
 TICKS = 4
 LABELS = 8
+# Longer series of hours are labelled with their days, at noon.
+TWO_DAYS = 48
+MIDDAY = 12
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +41,24 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
-    """One day: where it can be hit, its middle, and its segments from the ground up."""
+class Mark:
+    """A level line from `x1` to `x2`."""
 
-    day: date
-    total: int
-    values: tuple[int, ...]
+    x1: float
+    x2: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One slot: where it can be hit, its middle, its segments from the ground up, and the height of the slot before."""
+
+    row: SlotRow
     hit_x: float
     hit_width: float
     middle: float
     segments: tuple[Segment, ...]
-    is_future: bool
+    previous: Mark | None
     is_labelled: bool
 
 
@@ -58,25 +70,25 @@ class Chart:
     bars: tuple[Bar, ...]
 
 
-def build_chart(report: UsageReport) -> Chart:
-    """The chart of a report's days."""
-    top = scale_top(max((row.total for row in report.days), default=0))
-    step = 100 / max(len(report.days), 1)
-    every = ceil(len(report.days) / LABELS)
+def build_chart(rows: Sequence[SlotRow]) -> Chart:
+    """The chart of a report's slots. What went before is a line across the bar, also where the bar is still to come."""
+    top = scale_top(max((max(row.total, row.previous or 0) for row in rows), default=0))
+    step = 100 / max(len(rows), 1)
+    every = max(ceil(len(rows) / LABELS), 1)
+    are_days_of_hours = len(rows) > TWO_DAYS and rows[1].start - rows[0].start == HOUR
     bars = []
-    for n, row in enumerate(report.days):
-        width = step * BAR_SHARE
+    for n, row in enumerate(rows):
+        x, width = round(n * step + step * (1 - BAR_SHARE) / 2, 3), round(step * BAR_SHARE, 3)
+        height = round(row.previous * 100 / top, 3) if row.previous else None
         bars.append(
             Bar(
-                day=row.day,
-                total=row.total,
-                values=row.values,
+                row=row,
                 hit_x=round(n * step, 3),
                 hit_width=round(step, 3),
                 middle=round(n * step + step / 2, 2),
-                segments=_stack(row.values, top, round(n * step + (step - width) / 2, 3), round(width, 3)),
-                is_future=row.is_future,
-                is_labelled=n % every == every // 2,
+                segments=_stack(row.values, top, x, width),
+                previous=Mark(x, round(x + width, 3), round(100 - height, 3)) if height else None,
+                is_labelled=row.start.hour == MIDDAY if are_days_of_hours else n % every == every // 2,
             )
         )
     ticks = tuple(Tick(top * n // TICKS, round(100 - 100 * n / TICKS, 2)) for n in range(TICKS + 1))

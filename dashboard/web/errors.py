@@ -5,7 +5,8 @@ from __future__ import annotations
 from http import HTTPStatus
 
 import structlog
-from flask import Flask, Response, jsonify, make_response, render_template, request
+from flask import Flask, Response, g, jsonify, make_response, render_template, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from dashboard.billing.errors import (
@@ -16,9 +17,11 @@ from dashboard.billing.errors import (
     NotNow,
     PaymentOverdue,
 )
+from dashboard.billing.limit_notices import tell_refused
+from dashboard.billing.plans import catalog
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.quotas import CapReached
-from dashboard.wiring import session
+from dashboard.wiring import now, session
 
 log = structlog.get_logger()
 PAGES = {400, 403, 404, 429, 500}
@@ -35,6 +38,17 @@ def answer(status: int, detail: str, **more: object) -> Response:
         response = make_response(render_template(f"errors/{page}.html", detail=detail, status=status))
     response.status_code = status
     return response
+
+
+def _tell_refused(refusal: CapReached) -> None:
+    """Have the tenant's people know; what was refused is undone already. Whatever fails here, the answer stays 402."""
+    session().rollback()
+    try:
+        if tell_refused(session(), refusal, g.tenant_id, catalog().currency, now()):
+            session().commit()
+    except SQLAlchemyError as error:
+        session().rollback()
+        log.warning("a refusal could not be told", error=str(error))
 
 
 def register(app: Flask) -> None:
@@ -54,6 +68,7 @@ def register(app: Flask) -> None:
 
     @app.errorhandler(CapReached)
     def cap_reached(error: CapReached) -> Response:
+        _tell_refused(error)
         return answer(
             402,
             str(error),

@@ -28,15 +28,17 @@ function startChart(figure) {
   const tip = figure.querySelector('.tip');
   const table = document.getElementById(figure.dataset.table);
   if (!links.length || !table) return;
-  const heads = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+  const heads = [...table.tHead.rows[0].cells];
   links.forEach((link, i) => link.setAttribute('tabindex', i ? '-1' : '0'));
 
   const swatch = (series) => {
     const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-    const rect = document.createElementNS('http://www.w3.org/2000/svg', 'rect');
-    for (const [name, value] of [['width', 10], ['height', 10], ['rx', 2]]) rect.setAttribute(name, value);
-    svg.append(rect);
-    svg.setAttribute('class', `sw s${series}`);
+    const isLine = series === 'before';
+    const shape = document.createElementNS('http://www.w3.org/2000/svg', isLine ? 'line' : 'rect');
+    const size = isLine ? [['x2', 10], ['y1', 5], ['y2', 5]] : [['width', 10], ['height', 10], ['rx', 2]];
+    for (const [name, value] of size) shape.setAttribute(name, value);
+    svg.append(shape);
+    svg.setAttribute('class', isLine ? 'sw before' : `sw s${series}`);
     svg.setAttribute('aria-hidden', 'true');
     return svg;
   };
@@ -49,9 +51,9 @@ function startChart(figure) {
     for (let i = row.cells.length - 1; i > 0; i--) {
       const name = document.createElement('dt');
       const value = document.createElement('dd');
-      if (i === row.cells.length - 1) name.className = value.className = 't';
-      else name.append(swatch(i));
-      name.append(heads[i]);
+      if ('total' in heads[i].dataset) name.className = value.className = 't';
+      if (heads[i].dataset.series) name.append(swatch(heads[i].dataset.series));
+      name.append(heads[i].textContent.trim());
       value.textContent = row.cells[i].textContent.trim();
       list.append(name, value);
     }
@@ -86,6 +88,16 @@ function startChart(figure) {
 const startCharts = () => document.querySelectorAll('[data-chart]').forEach(startChart);
 startCharts();
 document.addEventListener('htmx:after:swap', startCharts);
+
+// Copying a line; without scripts it is selected by hand.
+for (const button of document.querySelectorAll('[data-copy]')) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener('click', async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.lastChild.textContent = 'Copied';
+  });
+}
 
 // A failed request keeps the page as it is and says so.
 document.addEventListener('htmx:response:error', () => {

@@ -22,6 +22,7 @@ from dashboard.billing.subscription_views import view_subscription
 from dashboard.billing.subscriptions import plan_of_tenant, sync_subscription
 from dashboard.billing.unknown_prices import list_unknown_prices, settle_unknown_prices, tenants_with_unknown_prices
 from dashboard.billing.usage_alerts import announce_thresholds
+from dashboard.billing.usage_scope import Wanted, find_scope
 from dashboard.models import BillingPeriod, CatalogPrice, Subscription, Tenant
 from tests.factories import NOON, make_tenant, record
 
@@ -133,7 +134,7 @@ def test_an_unknown_price_is_kept_and_shown_and_is_not_free(session: Session, te
     assert summary is not None
     assert summary.plan_name == "Other plan"
     assert not any(card.is_current for card in list_plans(session, tenant.id, may_buy=True))
-    report = report_usage(session, tenant, period_key=None, family_key=None, now=NOON)
+    report = report_usage(session, tenant, find_scope(session, tenant, Wanted(), NOON), NOON)
     assert report.plan_label == "Other plan"
     assert {each.included for each in report.allowances} == {None}
     (row,) = list_unknown_prices(session)
@@ -164,7 +165,7 @@ def test_a_subscription_keeps_the_metered_prices_it_was_sold_with(session: Sessi
     store_price(session, catalogue_price("price_sms", usage_type="SMS_SENT", tiers=tiers(100)))
     subscribe(session, tenant, item("price_base"), item("price_sms", is_metered=True))
     store_price(session, catalogue_price("price_sms_new", usage_type="SMS_SENT", tiers=tiers(10)))
-    report = report_usage(session, tenant, period_key=None, family_key=None, now=NOON)
+    report = report_usage(session, tenant, find_scope(session, tenant, Wanted(), NOON), NOON)
     assert next(each.included for each in report.allowances if each.usage_type.name == "SMS_SENT") == 100
 
 

@@ -13,7 +13,7 @@ from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, Inva
 from dashboard.billing.rollups import verify_rollups
 from dashboard.billing.usage import Recorded, record_each, record_usages
 from dashboard.billing.usage_input import parse_usage
-from dashboard.models import Tenant, UsageEvent, UsageRollup
+from dashboard.models import Tenant, UsageDay, UsageEvent, UsageRollup
 from tests.factories import NOON, make_period, make_tenant, record, usage_body
 
 
@@ -220,7 +220,15 @@ def test_verify_finds_a_rollup_that_was_tampered_with(session: Session) -> None:
     record(session, tenant, quantity=4)
     session.execute(update(UsageRollup).where(UsageRollup.tenant_id == tenant.id).values(quantity=5))
     (difference,) = [each for each in verify_rollups(session) if each.tenant_id == tenant.id]
-    assert (difference.ledger, difference.rollup) == (4, 5)
+    assert (difference.slot, difference.ledger, difference.rollup) == ("hour", 4, 5)
+
+
+def test_verify_finds_a_day_that_was_tampered_with(session: Session) -> None:
+    tenant = make_tenant(session)
+    record(session, tenant, quantity=4)
+    session.execute(update(UsageDay).where(UsageDay.tenant_id == tenant.id).values(quantity=5))
+    (difference,) = [each for each in verify_rollups(session) if each.tenant_id == tenant.id]
+    assert (difference.slot, difference.ledger, difference.rollup) == ("day", 4, 5)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,12 @@ from dashboard.billing.subscriptions import sync_subscription
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.browser.conftest import Platform, breaches_of
-from tests.factories import PASSWORD, make_user
+from tests.factories import NOON, PASSWORD, make_user, record
 from tests.invoice_facts import CHARGE, PAYMENT, RICH, invoice
 from tests.platform import new_tenant
+
+# When the texts of the paid invoice were sent.
+DAY = NOON + timedelta(days=3)
 
 
 @pytest.fixture
@@ -48,6 +51,9 @@ def owing(platform: Platform) -> tuple[Platform, int, str, str]:
             attempts=(replace(CHARGE, id="ch_3", payment_id="inpay_2", created_at=failed),),
             lines=usage,
         )
+        tenant = session.get_one(Tenant, tenant_id)
+        for user, quantity in (("ada@tenant.example", 100), ("bob@tenant.example", 31)):
+            record(session, tenant, now=DAY, user_id=user, quantity=quantity, occurred_at=DAY.isoformat())
         for facts in (replace(RICH, lines=(fee, *usage)), owed):
             sync_invoice(session, replace(facts, customer_id=customer), now())
         overdue = SubscriptionFacts("sub_1", customer, "past_due", (), None, None, failed)
@@ -79,6 +85,10 @@ def test_invoices_and_the_notice_are_accessible_and_fit(
         (owner, f"{tenant}/invoices"),
         (owner, f"{tenant}/invoices/in_1"),
         (owner, f"{tenant}/invoices/in_2"),
+        (owner, f"{tenant}/invoices/upcoming"),
+        (owner, f"{tenant}/invoices/in_1/lines/1"),
+        (owner, f"{tenant}/invoices/in_1/lines/1/{DAY.date()}"),
+        (owner, f"{tenant}/invoices/in_1/lines/1/{DAY.date()}/actions"),
         (staff, "/staff/syncs"),
     ):
         context = browser.new_context(color_scheme="dark" if theme == "dark" else "light")
@@ -88,7 +98,8 @@ def test_invoices_and_the_notice_are_accessible_and_fit(
             page.set_viewport_size({"width": width, "height": 900})
             page.goto(platform.base + path)
             problems += [f"{path} ({theme}, {width}): {problem}" for problem in breaches_of(page)]
-            page.screenshot(path=shots / f"owing-{path.rpartition('/')[2]}-{width}-{theme}.png", full_page=True)
+            name = path.removeprefix(f"{tenant}/").strip("/").replace("/", "-")
+            page.screenshot(path=shots / f"owing-{name}-{width}-{theme}.png", full_page=True)
         context.close()
     assert problems == []
 
@@ -122,3 +133,21 @@ def test_who_owes_is_led_to_the_invoice_and_on_to_stripes_page(
     expect(page.get_by_role("heading", name="ADA-0002")).to_be_visible()
     expect(page.get_by_role("link", name="Pay now")).to_have_attribute("href", "https://stripe.example/i/in_1")
     context.close()
+
+
+def test_a_line_opens_down_to_its_actions_without_scripts_too(
+    browser: Browser, owing: tuple[Platform, int, str, str]
+) -> None:
+    platform, tenant_id, owner, _ = owing
+    for scripts in (True, False):
+        context = browser.new_context(java_script_enabled=scripts)
+        enter(context, platform, owner)
+        page = context.new_page()
+        page.goto(f"{platform.base}/tenants/{tenant_id}/invoices/in_1")
+        page.get_by_role("link", name="SMS sent").first.click()
+        expect(page.get_by_text("131 segments: 100 included, 31 × $0.024 = $0.74")).to_be_visible()
+        page.get_by_role("link", name="Thu 18 Jun").click()
+        expect(page.get_by_role("heading", name="SMS sent on Thu 18 Jun")).to_be_visible()
+        page.get_by_role("link", name="bob@tenant.example").click()
+        expect(page.get_by_text("1 action, 31 segments")).to_be_visible()
+        context.close()

@@ -64,13 +64,19 @@ def test_every_page_is_accessible_and_fits(
     platform, tenant_id, owner, staff = furnished
     tenant = f"/tenants/{tenant_id}"
     visits: list[tuple[str | None, str]] = [
-        (owner, f"{tenant}/{page}") for page in ("usage", "usage?family=storage", "invoices", "plans")
+        (owner, f"{tenant}/{page}")
+        for page in ("usage", "usage?family=storage", "usage?group_by=user", "invoices", "plans")
     ]
+    visits += [(owner, tenant), (owner, f"{tenant}/usage/actions")]
     visits += [(owner, f"{tenant}/plans?interval=yearly"), (owner, "@invoice"), (owner, f"{tenant}/nothing")]
     visits += [(owner, f"{tenant}/settings/api-keys"), (owner, f"{tenant}/usage/late")]
+    visits += [(owner, f"{tenant}/{page}") for page in ("settings", "settings/members", "settings/alerts")]
+    visits += [(owner, f"{tenant}/settings/audit"), (owner, f"{tenant}/notices")]
     visits += [(owner, f"{tenant}/{page}") for page in ("subscription", "subscription/cancel", "subscription/pause")]
     visits += [(owner, f"{tenant}/payment-methods"), (owner, f"{tenant}/plans/change?plan=professional")]
     visits += [(staff, f"/staff/{page}") for page in ("syncs", "subscriptions", "webhooks", "meter-errors")]
+    visits += [(staff, f"/staff{page}") for page in ("", "/tenants", "/dead-letters", "/queues")]
+    visits += [(staff, f"/staff/tenants/{tenant_id}"), (staff, f"/staff/tenants/{tenant_id}/view")]
     visits += [(None, "/login"), (None, "/api/docs")]
     problems: list[str] = []
     for who, path in visits:
@@ -115,6 +121,19 @@ def test_pages_work_without_scripts(browser: Browser, furnished: tuple[Platform,
     page.get_by_role("button", name="Start sync").click()
     expect(page.get_by_role("heading", name="Meter sync")).to_be_visible()
     expect(page.get_by_role("heading", name="Sync 1")).to_be_visible()
+    page.get_by_role("link", name="Tenants").first.click()
+    page.get_by_label("Search").fill(str(tenant_id))
+    page.get_by_role("button", name="Find").click()
+    page.locator("tbody th a").first.click()
+    page.get_by_label("Kind").select_option("invoice")
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("link", name="Invoice ").first.click()
+    page.get_by_label("Reason").fill("Ticket 4711")
+    page.get_by_role("button", name="Begin").click()
+    expect(page.get_by_text("Starter plan, monthly")).to_be_visible()
+    expect(page.get_by_text("as staff, read-only")).to_be_visible()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("You have stopped viewing as staff.")).to_be_visible()
     context.close()
 
 

@@ -86,6 +86,7 @@ def test_a_text_becomes_an_invoice_line(browser: Browser, platform: Platform) ->
     expect(page.get_by_role("row", name="SMS sent").last).to_contain_text(str(segments))
 
     office = new_page(browser, platform, staff, complaints)
+    office.get_by_role("link", name="Meter sync").first.click()
     office.get_by_role("button", name="Start sync").click()
     expect(office.locator("#sync").get_by_text("Complete")).to_be_visible(timeout=60_000)
 

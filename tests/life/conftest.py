@@ -79,10 +79,11 @@ class Buyer:
         return str(answer.text)
 
     def use(self, quantity: int, usage_type: str = "SMS_SENT") -> None:
-        """Record usage of now."""
+        """Record usage of now, and let a minute pass: what is billed at once ends with the whole second before."""
         body = usage_body(usage_type=usage_type, quantity=quantity)
         answer = self.service.post("/api/billing/usage/events", json=body, headers=bearer(self.key))
         assert answer.status_code == 201, answer.text
+        self.sandbox.advance(advance_by=60)
 
     def row(self) -> Subscription | None:
         """Our copy of the live subscription."""

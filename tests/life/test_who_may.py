@@ -10,7 +10,7 @@ from dashboard.billing import api_keys
 from dashboard.models import Role
 from dashboard.wiring import now, unit_of_work
 from tests.life.conftest import Buyer
-from tests.platform import bearer, csrf_of, log_in, new_tenant
+from tests.platform import bearer, csrf_of, log_in, new_tenant, view_as_staff
 from tests.sandbox.shop import VISA
 
 ACTIONS = [
@@ -50,7 +50,8 @@ def refuses(browser: FlaskClient, tenant_id: int, status: int, token: str) -> No
 def test_viewers_and_staff_see_but_cannot_act(buyer: Buyer, role: str) -> None:
     buyer.buy("professional")
     buyer.do("subscription/change", {"plan": "starter", "interval": "monthly"})
-    browser = log_in(buyer.app, buyer.tenant_id, Role.VIEWER) if role == "viewer" else log_in(buyer.app, staff=True)
+    tenant_id = buyer.tenant_id
+    browser = log_in(buyer.app, tenant_id, Role.VIEWER) if role == "viewer" else view_as_staff(buyer.app, tenant_id)
     for page in ("plans", "subscription", "payment-methods"):
         answer = browser.get(f"/tenants/{buyer.tenant_id}/{page}")
         assert answer.status_code == 200
@@ -110,7 +111,7 @@ def test_of_two_subscriptions_the_newest_paid_one_counts_and_all_are_shown(buyer
     second = second_subscription(buyer)
     seen = buyer.see()
     assert (seen["plan"], seen["id"], seen["other_subscriptions"]) == ("enterprise", second, [first])
-    for browser in (buyer.browser, log_in(buyer.app, staff=True)):
+    for browser in (buyer.browser, view_as_staff(buyer.app, buyer.tenant_id)):
         page = browser.get(f"/tenants/{buyer.tenant_id}/subscription").text
         assert "There is more than one subscription" in page
         assert first in page

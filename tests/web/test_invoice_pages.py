@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.billing.invoice_reports import InvoiceQuery, find_invoice, list_invoices, sum_invoices
+from dashboard.billing.invoice_reports import find_invoice, list_invoices, sum_invoices
+from dashboard.billing.invoice_search import InvoiceCounts, InvoiceQuery, count_invoices
 from dashboard.billing.invoices import sync_invoice
 from dashboard.billing.plans import store_price
 from dashboard.billing.ports_invoices import InvoiceFacts
@@ -161,12 +162,32 @@ def test_the_list_filters_searches_and_adds_up(app: Flask, tenant_id: int) -> No
             InvoiceQuery(search="tier 2"),
             InvoiceQuery(search="100%"),
             InvoiceQuery("paid", "0002"),
+            InvoiceQuery(search="$22.61"),
+            InvoiceQuery(search="0.74"),
+            InvoiceQuery(search="1e999999"),
+            InvoiceQuery(year=2026),
+            InvoiceQuery(year=2025),
         )
     }
-    assert list(found.values()) == [["in_2"], ["in_1"], ["in_3", "in_2", "in_1"], [], []]
+    everything = ["in_3", "in_2", "in_1"]
+    assert list(found.values()) == [
+        ["in_2"],
+        ["in_1"],
+        everything,
+        [],
+        [],
+        ["in_1"],
+        ["in_3", "in_2"],
+        [],
+        everything,
+        [],
+    ]
+    assert count_invoices(session(), tenant_id) == InvoiceCounts({"paid": 1, "open": 1, "draft": 1}, {2026: 3})
     assert [each.id for each in list_invoices(session(), tenant_id, after="in_2")] == ["in_1"]
     assert "ADA-0002" not in page(app, tenant_id, "?status=paid")
     assert "No invoice is like that" in page(app, tenant_id, "?q=nothing%00")
+    assert "No invoice is like that" in page(app, tenant_id, "?year=2025")
+    assert "ADA-0002" in page(app, tenant_id, "?year=99999&status=none")
 
 
 def test_a_long_list_goes_on_at_older_invoices(app: Flask, tenant_id: int) -> None:

@@ -42,7 +42,7 @@ def test_a_budget_is_set_shown_and_lifted(client: FlaskClient) -> None:
     _, key = new_tenant()
     assert client.put(f"{URL}/budget", json={"amount": 500}, headers=bearer(key)).status_code == 200
     shown = client.get(f"{URL}/limits", headers=bearer(key)).json
-    assert shown == {"caps": {}, "budget": {"amount": 500, "currency": "usd"}}
+    assert shown == {"caps": {}, "budget": {"amount": 500, "currency": "usd", "stops": True}}
     assert client.delete(f"{URL}/budget", headers=bearer(key)).json["budget"] is None
 
 
@@ -60,6 +60,7 @@ def test_a_budget_is_set_shown_and_lifted(client: FlaskClient) -> None:
         ("budget", {"amount": 1.5}, "amount"),
         ("budget", {"amount": 1, "currency": "eur"}, "currency"),
         ("budget", {"amount": 1, "currency": 7}, "currency"),
+        ("budget", {"amount": 1, "stops": "no"}, "stops"),
     ],
 )
 def test_a_bad_limit_is_a_422_that_names_the_field(client: FlaskClient, path: str, body: Any, field: str) -> None:

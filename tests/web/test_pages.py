@@ -9,10 +9,10 @@ from flask.testing import FlaskClient
 from dashboard.models import Role
 from dashboard.web.auth import _safe_next
 from tests.factories import usage_body
-from tests.platform import bearer, buy, csrf_of, deliver_webhooks, log_in, new_tenant, set_up_stripe
+from tests.platform import bearer, buy, csrf_of, deliver_webhooks, log_in, new_tenant, set_up_stripe, view_as_staff
 
 PAGES = ["usage", "invoices", "plans"]
-MORE = ["subscription", "payment-methods"]
+MORE = ["usage/actions", "subscription", "payment-methods"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -52,7 +52,7 @@ def test_staff_pages_are_for_staff(app: Flask, path: str) -> None:
 def test_staff_read_every_tenant_but_buy_for_none(app: Flask) -> None:
     set_up_stripe()
     tenant_id, _ = new_tenant()
-    browser = log_in(app, staff=True)
+    browser = view_as_staff(app, tenant_id)
     page = browser.get(f"/tenants/{tenant_id}/plans")
     assert page.status_code == 200
     assert "Choose Starter" not in page.text
@@ -149,8 +149,8 @@ def test_short_addresses_lead_to_ones_own_tenant(app: Flask) -> None:
     for page in PAGES:
         assert browser.get(f"/{page}").headers["Location"] == f"/tenants/{tenant_id}/{page}"
     assert browser.get("/usage?family=ai").headers["Location"] == f"/tenants/{tenant_id}/usage?family=ai"
-    assert browser.get("/").headers["Location"] == f"/tenants/{tenant_id}/usage"
-    assert log_in(app, staff=True).get("/").headers["Location"] == "/staff/syncs"
+    assert browser.get("/").headers["Location"] == f"/tenants/{tenant_id}"
+    assert log_in(app, staff=True).get("/").headers["Location"] == "/staff"
 
 
 def test_every_answer_carries_the_policy(client: FlaskClient) -> None:

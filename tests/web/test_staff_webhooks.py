@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.models import MeterErrorReport, Tenant
-from dashboard.wiring import now, unit_of_work
+from dashboard.models import Tenant
+from dashboard.wiring import unit_of_work
 from tests.platform import csrf_of, log_in, new_tenant, work_off
 from tests.sandbox_server import SandboxServer
 from tests.stripe_webhooks import event, send, states, stored_event
@@ -20,7 +18,7 @@ def staff(app: Flask) -> FlaskClient:
     return log_in(app, staff=True)
 
 
-@pytest.mark.parametrize("page", ["/staff/webhooks", "/staff/webhooks/evt_1", "/staff/meter-errors"])
+@pytest.mark.parametrize("page", ["/staff/webhooks", "/staff/webhooks/evt_1"])
 def test_nobody_but_staff_gets_in(client: FlaskClient, app: Flask, page: str) -> None:
     send(client, event())
     assert client.get(page).status_code in {302, 303}
@@ -31,7 +29,6 @@ def test_an_empty_inbox_says_what_to_do(staff: FlaskClient) -> None:
     page = staff.get("/staff/webhooks").text
     assert "flask stripe setup --webhook" in page
     assert "was not read yet" in page
-    assert "could not count" in staff.get("/staff/meter-errors").text
 
 
 def test_events_are_found_by_state_type_and_tenant(client: FlaskClient, staff: FlaskClient) -> None:
@@ -126,22 +123,3 @@ def test_who_waits_for_a_customer_is_told_apart(client: FlaskClient, staff: Flas
     assert "Customer unknown" in staff.get("/staff/webhooks?state=waiting").text
     assert "cus_of_nobody" in staff.get("/staff/webhooks").text
     assert "No tenant has this customer" in staff.get("/staff/webhooks/evt_1").text
-
-
-def test_meter_errors_are_shown_with_their_samples(staff: FlaskClient) -> None:
-    with unit_of_work() as session:
-        session.add(
-            MeterErrorReport(
-                event_id="evt_1",
-                meter_id=None,
-                summary="There are 7 invalid events",
-                error_count=7,
-                errors=[{"code": "no_meter", "count": 7, "samples": [{"message": "no <b>", "identifier": "ours:1"}]}],
-                window_start=now() - timedelta(minutes=1),
-                window_end=now(),
-                stored_at=now(),
-            )
-        )
-    page = staff.get("/staff/meter-errors").text
-    assert "ours:1" in page
-    assert "no &lt;b&gt;" in page

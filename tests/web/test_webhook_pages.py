@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from dashboard.database import db
 from dashboard.models import Role, WebhookDelivery, WebhookEndpoint
-from tests.platform import csrf_of, log_in, new_tenant, work_off
+from tests.platform import csrf_of, log_in, new_tenant, view_as_staff, work_off
 from tests.receiver import Receiver, receiving
 
 
@@ -136,7 +136,7 @@ def test_a_viewer_and_staff_read_but_change_nothing(app: Flask) -> None:
     tenant_id, _ = new_tenant()
     add(log_in(app, tenant_id), tenant_id, "https://example.com/a", "invoice.paid")
     page = f"/tenants/{tenant_id}/webhooks/1"
-    for browser in (log_in(app, tenant_id, Role.VIEWER), log_in(app, staff=True)):
+    for browser in (log_in(app, tenant_id, Role.VIEWER), view_as_staff(app, tenant_id)):
         token = csrf_of(browser.get(page))
         assert "Delete this endpoint" not in browser.get(page).text
         assert "Add an endpoint" not in browser.get(f"/tenants/{tenant_id}/webhooks").text

@@ -1,35 +1,33 @@
-"""What the domain asks of Stripe: objects by id, customers, hosted pages, meter events."""
+"""What the domain asks of Stripe: objects by id, customers, hosted pages."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import cast
-
-import stripe
 from stripe import StripeClient
 
 from dashboard.billing.ports import (
     CustomerFacts,
-    ProviderRefused,
 )
 from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, if_there
 from dashboard.integrations.stripe.event_gateway import EventGateway
 from dashboard.integrations.stripe.invoice_gateway import InvoiceGateway
 from dashboard.integrations.stripe.payment_gateway import PaymentGateway
+from dashboard.integrations.stripe.proposal_gateway import ProposalGateway
 from dashboard.integrations.stripe.subscription_gateway import SubscriptionGateway
 from dashboard.integrations.stripe.translate import (
     customer_facts,
 )
 
 
-class StripeGateway(EventGateway, InvoiceGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway):
+class StripeGateway(
+    EventGateway, InvoiceGateway, ProposalGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway
+):
     """The billing provider of `billing.ports`, by the official SDK."""
 
     def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
         EventGateway.__init__(self, client)
         InvoiceGateway.__init__(self, client)
+        ProposalGateway.__init__(self, client)
         StripeAccess.__init__(self, client, automatic_tax=automatic_tax)
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None:
@@ -52,28 +50,7 @@ class StripeGateway(EventGateway, InvoiceGateway, CheckoutGateway, SubscriptionG
             )
         return customer.id
 
-    def send_meter_event(
-        self, *, event_name: str, payload: Mapping[str, str], identifier: str, timestamp: datetime
-    ) -> bool:
-        """Send one meter event; False when Stripe has its identifier already: that too is delivery."""
-        try:
-            with domain_errors():
-                self._v1.billing.meter_events.create(
-                    {
-                        "event_name": event_name,
-                        "payload": dict(payload),
-                        "identifier": identifier,
-                        "timestamp": int(timestamp.timestamp()),
-                    }
-                )
-        except ProviderRefused as refusal:
-            if _says_already_exists(refusal):
-                return False
-            raise
-        return True
-
-
-def _says_already_exists(refusal: ProviderRefused) -> bool:
-    """Stripe has no error code for it; the words are "An event already exists with identifier …"."""
-    cause = cast("stripe.StripeError", refusal.__cause__)
-    return cause.http_status == 400 and "already exists" in str(refusal)
+    def update_customer(self, customer_id: str, *, name: str, email: str) -> None:
+        """Overwrite the customer's name and address of mail."""
+        with domain_errors():
+            self._v1.customers.update(customer_id, {"name": name, "email": email})

@@ -11,7 +11,9 @@ from dashboard.billing import payment_methods
 from dashboard.billing.billing_desk import Desk
 from dashboard.web.api import billing_descriptions, billing_views
 from dashboard.web.api.keys import idempotency_key, require_key
+from dashboard.web.audit import audit
 from dashboard.web.billing_actions import act, desk_of
+from dashboard.wiring import session
 
 blueprint = Blueprint("billing_payment_methods_api", __name__, url_prefix="/api/billing/payment-methods")
 blueprint.before_request(require_key)
@@ -44,4 +46,6 @@ def destroy(method_id: str) -> ResponseReturnValue:
     409 for the default of a tenant with a subscription: make another one the default first.
     """
     payment_methods.remove_payment_method(desk_of(g.tenant_id), method_id)
+    audit("payment_method.removed", method_id)
+    session().commit()
     return "", 204

@@ -30,6 +30,7 @@ class BudgetIn(BaseModel):
     currency: str | None = Field(
         default=None, pattern="^[a-z]{3}$", description="The currency of the plans, such as usd; it is meant if absent."
     )
+    stops: bool = Field(default=True, description="Whether actions that would pass it are stopped.")
 
 
 class ReservationIn(BaseModel):
@@ -47,6 +48,7 @@ class BudgetOut(Shape):
 
     amount: int
     currency: str
+    stops: bool
 
 
 class LimitsOut(Shape):

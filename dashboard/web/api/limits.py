@@ -11,10 +11,12 @@ from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
 from dashboard.billing.plans import catalog
 from dashboard.billing.quotas import find_reservation, release, reserve
 from dashboard.billing.usage_input import MAX_QUANTITY, refuse_our_key
+from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.web.api.bodies import json_body
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.limit_shapes import BudgetIn, CapIn, LimitsOut, ReservationIn, ReservationOut
 from dashboard.web.api.openapi import Answer, Body, describe
+from dashboard.web.audit import audit
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session
 
@@ -49,7 +51,9 @@ def update_cap(usage_type: str) -> ResponseReturnValue:
     """
     fields = need_object(json_body(), frozenset({"quantity"}))
     quantity = need_count(fields.get("quantity"), "quantity")
+    before = list_caps(session(), g.tenant_id).get(usage_type)
     set_cap(session(), g.tenant_id, usage_type, quantity, set_by=g.api_key_name, now=now())
+    audit("cap.set", USAGE_TYPES[usage_type].label, {"quantity": [before, quantity]})
     session().commit()
     return _limits()
 
@@ -58,7 +62,10 @@ def update_cap(usage_type: str) -> ResponseReturnValue:
 @describe(tag=TAG, scope="limits:manage", answers=_LIMITS, errors=(422,))
 def destroy_cap(usage_type: str) -> ResponseReturnValue:
     """Lift a cap"""
+    before = list_caps(session(), g.tenant_id).get(usage_type)
     set_cap(session(), g.tenant_id, usage_type, None, set_by=g.api_key_name, now=now())
+    if before is not None:
+        audit("cap.lifted", USAGE_TYPES[usage_type].label, {"quantity": [before, None]})
     session().commit()
     return _limits()
 
@@ -74,14 +81,17 @@ def destroy_cap(usage_type: str) -> ResponseReturnValue:
 def update_budget() -> ResponseReturnValue:
     """Limit what usage beyond the plan may cost
 
-    An action that would cost more is stopped as by a cap; one that the plan still includes is not.
+    An action that would cost more is stopped as by a cap; one that the plan still includes is not. With `stops` false
+    nothing is stopped: people are told how much of the budget is spent.
     """
-    fields = need_object(json_body(), frozenset({"amount", "currency"}))
+    fields = need_object(json_body(), frozenset({"amount", "currency", "stops"}))
     amount, currency = need_count(fields.get("amount"), "amount"), fields.get("currency") or catalog().currency
     if not isinstance(currency, str):
         raise InvalidInput("currency", f"must be {catalog().currency}, the currency of the plans")
-    set_budget(session(), g.tenant_id, amount, currency, set_by=g.api_key_name, now=now())
-    session().commit()
+    stops = fields.get("stops", True)
+    if not isinstance(stops, bool):
+        raise InvalidInput("stops", "must be true or false")
+    _change_budget(amount, currency, stops=stops)
     return _limits()
 
 
@@ -89,8 +99,7 @@ def update_budget() -> ResponseReturnValue:
 @describe(tag=TAG, scope="limits:manage", answers=_LIMITS)
 def destroy_budget() -> ResponseReturnValue:
     """Lift the budget"""
-    set_budget(session(), g.tenant_id, None, catalog().currency, set_by=g.api_key_name, now=now())
-    session().commit()
+    _change_budget(None, catalog().currency, stops=True)
     return _limits()
 
 
@@ -144,7 +153,19 @@ def destroy(key: str) -> ResponseReturnValue:
     return "", 204
 
 
+def _change_budget(amount: int | None, currency: str, *, stops: bool) -> None:
+    found = find_budget(session(), g.tenant_id)
+    before = (found.amount, found.stops) if found else (None, None)
+    set_budget(session(), g.tenant_id, amount, currency, stops=stops, set_by=g.api_key_name, now=now())
+    if amount is not None:
+        details = {"amount": [before[0], amount], "stops": [before[1], stops], "currency": currency}
+        audit("budget.set", "Usage budget", details)
+    elif found is not None:
+        audit("budget.lifted", "Usage budget", {"amount": [before[0], None]})
+    session().commit()
+
+
 def _limits() -> ResponseReturnValue:
     budget = find_budget(session(), g.tenant_id)
-    shown = {"amount": budget.amount, "currency": budget.currency} if budget else None
+    shown = {"amount": budget.amount, "currency": budget.currency, "stops": budget.stops} if budget else None
     return jsonify({"caps": list_caps(session(), g.tenant_id), "budget": shown})

@@ -16,6 +16,7 @@ from dashboard.web.api.bodies import json_body
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.queries import read_query
 from dashboard.web.api.webhook_shapes import DeliveriesQuery
+from dashboard.web.audit import audit
 from dashboard.wiring import now, session, wiring
 
 blueprint = Blueprint("webhook_endpoints_api", __name__, url_prefix="/api")
@@ -45,6 +46,7 @@ def create() -> ResponseReturnValue:
         now=now(),
     )
     answer = {**_view(endpoint), "secret": secret}
+    audit("webhook.created", endpoint.url, {"event_types": endpoint.event_types})
     session().commit()
     return jsonify(answer), 201
 
@@ -68,6 +70,7 @@ def update(endpoint_id: int) -> ResponseReturnValue:
         allow_private=wiring().settings.webhook_allow_private,
     )
     answer = _view(endpoint)
+    audit("webhook.changed", endpoint.url, {"event_types": endpoint.event_types, "enabled": endpoint.enabled})
     session().commit()
     enqueue(OUTGOING, send_due_webhooks)
     return jsonify(answer)
@@ -77,7 +80,8 @@ def update(endpoint_id: int) -> ResponseReturnValue:
 @webhook_descriptions.delete_endpoint
 def destroy(endpoint_id: int) -> ResponseReturnValue:
     """Remove an endpoint and its log."""
-    webhook_endpoints.delete_endpoint(session(), g.tenant_id, endpoint_id)
+    gone = webhook_endpoints.delete_endpoint(session(), g.tenant_id, endpoint_id)
+    audit("webhook.deleted", gone.url)
     session().commit()
     return "", 204
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Flask, Response, flash, make_response, redirect, render_template, request, url_for
 from flask import session as cookie
 from flask_login import LoginManager, current_user, login_required, login_user, logout_user
@@ -14,28 +12,11 @@ from wtforms.validators import DataRequired, Length
 
 from dashboard.billing.accounts import authenticate, tenants_of
 from dashboard.models import User
+from dashboard.web.auth.account import Account
 from dashboard.web.auth.throttle import LoginThrottle
 from dashboard.wiring import session, wiring
 
 blueprint = Blueprint("auth", __name__)
-
-
-class Account:
-    """A user as Flask-Login sees one: every other attribute is the user's own."""
-
-    is_active = True
-    is_authenticated = True
-    is_anonymous = False
-
-    def __init__(self, user: User) -> None:
-        self.user = user
-
-    def get_id(self) -> str:
-        """The id kept in the session cookie."""
-        return str(self.user.id)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.user, name)
 
 
 class LoginForm(FlaskForm):
@@ -70,10 +51,10 @@ def register(app: Flask) -> None:
 @blueprint.get("/")
 @login_required
 def home() -> BaseResponse:
-    """A member's own usage page; staff start with the sync."""
+    """A member's own overview; staff start with all tenants."""
     if current_user.is_staff:
-        return redirect(url_for("staff.syncs"), 303)
-    return _own("tenant.usage")
+        return redirect(url_for("staff.home"), 303)
+    return _own("tenant.overview")
 
 
 @blueprint.get("/usage", endpoint="own_usage", defaults={"page": "usage"})
@@ -87,6 +68,8 @@ def own_page(page: str) -> BaseResponse:
 
 def _own(endpoint: str) -> BaseResponse:
     tenants = tenants_of(session(), current_user)
+    if not tenants and current_user.is_staff:
+        return redirect(url_for("staff.home"), 303)
     if not tenants:
         return Response(render_template("auth/no_tenant.html"), 200)
     query = f"?{request.query_string.decode()}" if request.query_string else ""

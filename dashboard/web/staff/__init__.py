@@ -1,4 +1,4 @@
-"""Pages of internal staff: syncs, subscriptions, prices, Stripe webhooks. Nobody else learns that they exist."""
+"""Pages of staff: all tenants, one tenant's story, what waits or failed. Nobody else learns that they exist."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from dashboard.billing.billing_state import list_delinquent
 from dashboard.billing.sync_runs import find_run, list_runs, overview
 from dashboard.jobs.metering import start_sync
+from dashboard.web.viewing import current_view
 from dashboard.wiring import now, session
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
@@ -17,9 +18,10 @@ blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 @blueprint.before_request
 @login_required
 def require_staff() -> None:
-    """Staff only."""
+    """Staff only; the banner of a view is on their pages too."""
     if not current_user.is_staff:
         abort(404, "There is nothing here.")
+    current_view()
 
 
 @blueprint.get("/syncs")
@@ -46,4 +48,15 @@ def sync(sync_id: int) -> str:
     return render_template("staff/syncs/show.html", run=find_run(session(), sync_id))
 
 
-from dashboard.web.staff import prices, subscriptions, webhooks  # noqa: E402, F401 (they add their views)
+from dashboard.web.staff import (  # noqa: E402 (they add their views)
+    dead_letters,  # noqa: F401
+    home,  # noqa: F401
+    meter_errors,  # noqa: F401
+    prices,  # noqa: F401
+    proposals,  # noqa: F401
+    queues,  # noqa: F401
+    subscriptions,  # noqa: F401
+    tenants,  # noqa: F401
+    views,  # noqa: F401
+    webhooks,  # noqa: F401
+)

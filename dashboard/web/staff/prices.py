@@ -14,6 +14,7 @@ from dashboard.billing.errors import InvalidInput
 from dashboard.billing.plans import PLANS, plan_name
 from dashboard.billing.unknown_prices import list_unknown_prices
 from dashboard.jobs.prices import settle_prices
+from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 
@@ -32,6 +33,7 @@ def map_price() -> ResponseReturnValue:
         plan_mapping.map_price(session(), **form, mapped_by=current_user.email, now=now())
     except InvalidInput as error:
         return _page(form=form, error=error), 422
+    audit("price.mapped", form["price_id"], {"plan": form["plan"], "interval": form["interval"]})
     session().commit()
     settled = settle_prices()
     meaning = f"{plan_name(form['plan'])}, {form['interval']}"

@@ -1,4 +1,4 @@
-"""Stripe's webhooks for staff: what came, what waits, what failed and why, and doing it again; meter error reports."""
+"""Stripe's webhooks for staff: what came, what waits, what failed and why, and doing it again."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing import catch_up, webhook_review
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.meter_errors import list_meter_errors
 from dashboard.billing.webhook_inbox import count_inbox
 from dashboard.billing.webhook_review import EventFilter
 from dashboard.integrations.stripe.handlers import row_of
 from dashboard.jobs.replay import replay_event, replay_failed_events
 from dashboard.models import StripeEventState
+from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 
@@ -51,6 +51,7 @@ def webhook(event_id: str) -> str:
 def replay_webhook(event_id: str) -> Response:
     """Process one event again."""
     webhook_review.find_event(session(), event_id)
+    audit("stripe_event.replayed", event_id)
     try:
         replay_event(event_id)
     except InvalidInput as error:
@@ -63,11 +64,6 @@ def replay_webhook(event_id: str) -> Response:
 @blueprint.post("/webhooks/replay")
 def replay_webhooks() -> Response:
     """Process every failed event again."""
+    audit("stripe_events.replayed", "All failed events")
     flash(f"Failed events being processed again: {replay_failed_events()}.", "info")
     return redirect(url_for("staff.webhooks"), 303)
-
-
-@blueprint.get("/meter-errors")
-def meter_errors() -> str:
-    """What Stripe reported of meter events that it took and could not count."""
-    return render_template("staff/meter_errors/index.html", reports=list_meter_errors(session()))

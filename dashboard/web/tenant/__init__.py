@@ -1,12 +1,18 @@
-"""A tenant's pages. Who is no member finds nothing here, not even that the tenant exists."""
+"""A tenant's pages. Who is no member finds nothing here, not even that the tenant exists.
+
+Staff see them through a read-only view that they have begun (docs/decisions/0044).
+"""
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, g, request
+from flask import Blueprint, abort, g, redirect, request, url_for
 from flask_login import current_user, login_required
+from werkzeug.wrappers import Response
 
-from dashboard.billing.accounts import role_of
+from dashboard.billing.accounts import find_membership
+from dashboard.locales import reader_of
 from dashboard.models import Tenant
+from dashboard.web.viewing import SAFE, current_view
 from dashboard.wiring import session
 
 blueprint = Blueprint("tenant", __name__, url_prefix="/tenants/<int:tenant_id>")
@@ -15,14 +21,28 @@ BUYERS = ("owner", "admin")
 
 @blueprint.before_request
 @login_required
-def find_tenant() -> None:
+def find_tenant() -> Response | None:
     """Put the tenant and the reader's role where the view finds them."""
     tenant_id = (request.view_args or {}).pop("tenant_id")
-    tenant = session().get(Tenant, tenant_id)
-    role = role_of(session(), current_user, tenant_id) if tenant else None
-    if tenant is None or role is None:
+    g.tenant, g.role = find_membership(session(), current_user.user, tenant_id)
+    view = current_view()
+    if view and view.tenant_id == tenant_id:
+        g.tenant, g.role = session().get(Tenant, tenant_id), "staff"
+        if request.method not in SAFE:
+            abort(403, "You view this account as staff, read-only. Stop the view to do something yourself.")
+    if g.tenant is None:
+        return _turn_away(tenant_id)
+    g.reader = reader_of(g.tenant.locale, g.tenant.time_zone)
+    return None
+
+
+def _turn_away(tenant_id: int) -> Response:
+    g.pop("tenant")
+    if not current_user.is_staff or session().get(Tenant, tenant_id) is None:
         abort(404, "There is nothing here.")
-    g.tenant, g.role = tenant, role
+    if request.method not in SAFE:
+        abort(403, "Staff look at a tenant's pages read-only, and change nothing there.")
+    return redirect(url_for("staff.ask_view", tenant_id=tenant_id, to=request.full_path.rstrip("?")), 303)
 
 
 def require_buyer() -> None:
@@ -32,13 +52,22 @@ def require_buyer() -> None:
 
 
 from dashboard.web.tenant import (  # noqa: E402 (they add their views)
+    alerts,  # noqa: F401
     api_keys,  # noqa: F401
+    audit,  # noqa: F401
+    invoice_lines,  # noqa: F401
     invoices,  # noqa: F401
     late_usage,  # noqa: F401
+    members,  # noqa: F401
+    notices,  # noqa: F401
+    overview,  # noqa: F401
     payment_methods,  # noqa: F401
     plan_changes,  # noqa: F401
     plans,  # noqa: F401
+    settings,  # noqa: F401
     subscription,  # noqa: F401
+    upcoming_invoice,  # noqa: F401
     usage,  # noqa: F401
+    usage_actions,  # noqa: F401
     webhooks,  # noqa: F401
 )

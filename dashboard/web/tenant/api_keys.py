@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from dashboard.billing.api_keys import ALL_SCOPES, create_api_key, find_api_key, list_api_keys, revoke_api_key
 from dashboard.billing.errors import InvalidInput
 from dashboard.web.api.known_callers import known_callers
+from dashboard.web.audit import audit
 from dashboard.web.tenant import blueprint, require_buyer
 from dashboard.wiring import now, session
 
@@ -44,6 +45,7 @@ def create_key() -> ResponseReturnValue:
         )
     except InvalidInput as error:
         return _page(errors={error.field: error.message}), 422
+    audit("api_key.created", request.form["name"], {"scopes": request.form.getlist("scopes"), "days": life or None})
     session().commit()
     return _page(new_key=key), 201
 
@@ -60,6 +62,7 @@ def revoke_key(key_id: int) -> Response:
     """Revoke a key."""
     require_buyer()
     key = revoke_api_key(session(), g.tenant.id, key_id, now())
+    audit("api_key.revoked", key.name, {"last_four": key.last_four})
     session().commit()
     known_callers.forget()
     flash(f"{key.name} is revoked: calls with it are refused.", "ok")

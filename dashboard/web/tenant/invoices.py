@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import g, render_template, request
 
 from dashboard.billing.invoice_reports import (
     STATUS_LABELS,
-    InvoiceQuery,
-    count_statuses,
     find_invoice,
     list_invoices,
     sum_invoices,
 )
-from dashboard.billing.usage_types import USAGE_TYPES, family_of
+from dashboard.billing.invoice_search import InvoiceQuery, count_invoices
 from dashboard.web.tenant import BUYERS, blueprint
 from dashboard.wiring import session
 
 ROWS = 50
+# Years that times can have in every zone.
+YEAR = re.compile(r"(19|20|21)[0-9]{2}")
 LONGEST_SEARCH = 100
 
 
 @blueprint.get("/invoices")
 def invoices() -> str:
-    """The invoices of `?status=` in which `?q=` stands, newest first; `?after=` is the last one of the page before."""
+    """The invoices of `?status=` and `?year=` in which `?q=` stands, newest first; `?after=` is the last one before."""
     status = request.args.get("status", "")
+    year = request.args.get("year", "")
     query = InvoiceQuery(
         status=status if status in STATUS_LABELS else None,
         search=request.args.get("q", "").replace("\x00", "").strip()[:LONGEST_SEARCH] or None,
+        year=int(year) if YEAR.fullmatch(year) else None,
     )
     after = request.args.get("after", "").replace("\x00", "") or None
     found = list_invoices(session(), g.tenant.id, query, after=after, limit=ROWS + 1)
@@ -37,7 +41,7 @@ def invoices() -> str:
         query=query,
         after=after,
         sums=sum_invoices(session(), g.tenant.id, query),
-        counts=count_statuses(session(), g.tenant.id),
+        counts=count_invoices(session(), g.tenant.id),
         labels=STATUS_LABELS,
     )
 
@@ -48,6 +52,5 @@ def invoice(invoice_id: str) -> str:
     return render_template(
         "tenant/invoices/show.html",
         invoice=find_invoice(session(), g.tenant.id, invoice_id),
-        families={name: family_of(name).key for name in USAGE_TYPES},
         may_pay=g.role in BUYERS,
     )

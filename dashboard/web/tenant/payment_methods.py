@@ -12,10 +12,11 @@ from dashboard.billing import payment_methods as methods
 from dashboard.billing.billing_desk import Desk
 from dashboard.billing.ports import ProviderUnavailable
 from dashboard.billing.subscription_portal import open_portal
+from dashboard.web.audit import audit
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
 from dashboard.web.tenant.billing_forms import form_key, or_say_why
-from dashboard.wiring import wiring
+from dashboard.wiring import session, wiring
 
 
 @blueprint.get("/payment-methods")
@@ -58,6 +59,8 @@ def remove_method(method_id: str) -> Response:
 
     def go() -> Response:
         methods.remove_payment_method(desk_of(tenant_id), method_id)
+        audit("payment_method.removed", method_id)
+        session().commit()
         flash("The payment method is removed.", "info")
         return redirect(page, 303)
 

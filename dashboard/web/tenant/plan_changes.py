@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing.billing_desk import Desk
 from dashboard.billing.plan_changes import change_plan, preview_change
-from dashboard.billing.plan_losses import find_losses
+from dashboard.billing.plan_losses import find_losses, lost_features
 from dashboard.billing.plans import plan_name
 from dashboard.billing.ranges import parse_moment
 from dashboard.billing.subscription_views import view_subscription
@@ -47,6 +47,7 @@ def _preview() -> Response:
         change=change,
         before_name=plan_name(change.before.plan),
         losses=find_losses(change.before.plan, change.after.plan.key),
+        lost_features=lost_features(change.before.plan, change.after.plan.key),
         request_key=uuid4().hex,
     )
     return Response(body, mimetype="text/html")

@@ -9,13 +9,15 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing.billing_desk import Desk
 from dashboard.billing.checkouts import Addresses, start_checkout
+from dashboard.billing.plan_comparison import compare_plans
 from dashboard.billing.plan_matrix import list_plans
+from dashboard.billing.plans import active_prices
 from dashboard.billing.subscription_views import view_subscription
-from dashboard.models import CheckoutSession
+from dashboard.models import CheckoutSession, Subscription
 from dashboard.web.billing_actions import act
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
 from dashboard.web.tenant.billing_forms import or_say_why
-from dashboard.wiring import session, wiring
+from dashboard.wiring import now, session, wiring
 
 # After so many polls (one a second) the page stops promising and says what to do.
 PATIENCE = 30
@@ -23,14 +25,19 @@ PATIENCE = 30
 
 @blueprint.get("/plans")
 def plans() -> str:
-    """Every plan side by side, the current one marked."""
+    """Every plan side by side at `?interval=`, the current one marked, with its cost on the tenant's last months."""
     subscription = view_subscription(session(), g.tenant.id)
-    interval = request.args.get("interval") or (subscription.interval if subscription else None)
+    chosen = request.args.get("interval") or (subscription.interval if subscription else None)
+    interval = "yearly" if chosen == "yearly" else "monthly"
+    prices = active_prices(session())
+    live = subscription is not None and subscription.is_live
+    current = session().get(Subscription, (g.tenant.id, subscription.id)) if subscription and live else None
     return render_template(
         "tenant/plans/index.html",
-        plans=list_plans(session(), g.tenant.id, may_buy=g.role in BUYERS),
-        interval="yearly" if interval == "yearly" else "monthly",
+        plans=list_plans(session(), g.tenant.id, may_buy=g.role in BUYERS, prices=prices),
+        interval=interval,
         subscription=subscription,
+        comparison=compare_plans(session(), g.tenant.id, current, interval, now(), prices=prices),
     )
 
 

@@ -1,33 +1,63 @@
-"""The usage page: one period, one family of types, chart over table."""
+"""The usage page: chart over table, of any span, type, step and split. Its address says all of it."""
 
 from __future__ import annotations
 
-from flask import g, render_template, request
+from flask import Response, g, make_response, render_template, request
 
-from dashboard.billing.late_usage import late_by_type
-from dashboard.billing.ranges import range_of_period
-from dashboard.billing.reports import report_usage
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.errors import InvalidInput
+from dashboard.billing.late_usage import Late, late_by_type
+from dashboard.billing.reports import UsageReport, report_usage
+from dashboard.billing.usage_scope import GROUPINGS, Wanted, find_scope
+from dashboard.billing.usage_types import FAMILIES, USAGE_TYPES, UsageType
 from dashboard.web.charts import build_chart
+from dashboard.web.csv_export import csv_response
 from dashboard.web.tenant import blueprint
+from dashboard.web.usage_links import UsageLinks, read_wanted
+from dashboard.web.usage_tables import file_name, series_label, slot_columns, slot_labels, slot_rows
 from dashboard.wiring import now, session
 
 
 @blueprint.get("/usage")
-def usage() -> str:
-    """Usage of `?period=` (the day it begins), charted for `?family=`."""
-    report = report_usage(
-        session(),
-        g.tenant,
-        period_key=request.args.get("period") or None,
-        family_key=request.args.get("family") or None,
-        now=now(),
-    )
-    span = range_of_period(session(), g.tenant, report.period, now())
-    late = late_by_type(session(), g.tenant.id, span, list(USAGE_TYPES))
-    return render_template(
+def usage() -> Response:
+    """Usage of `?period=` or `?from=&to=`, of `?family=` (or one type), by `?granularity=` and `?group_by=`.
+
+    `?user=`, `?resource_type=` and `?resource=` narrow it; `?format=csv` is the table as a file.
+    """
+    try:
+        report = _report(read_wanted())
+        problem = None
+    except InvalidInput as error:
+        report = _report(Wanted())
+        problem = error
+    if problem is None and request.args.get("format") == "csv":
+        return csv_response(file_name(report.scope, "usage"), slot_columns(report), slot_rows(report))
+    links = UsageLinks(g.tenant.id, report.scope)
+    page = render_template(
         "tenant/usage/show.html",
         report=report,
-        chart=build_chart(report),
-        late=[(kind, late[kind.name]) for kind in USAGE_TYPES.values() if kind.name in late],
+        scope=report.scope,
+        links=links,
+        names=[series_label(each, report.scope, report.other_groups) for each in report.series],
+        labels=slot_labels(report),
+        targets={row.key: links.into(row) for row in report.slots if not row.is_future},
+        chart=build_chart(report.slots),
+        late=_late(report),
+        families=FAMILIES.values(),
+        types=USAGE_TYPES,
+        groupings=GROUPINGS,
+        problem=problem,
     )
+    return make_response(page, 422 if problem else 200)
+
+
+def _report(wanted: Wanted) -> UsageReport:
+    scope = find_scope(session(), g.tenant, wanted, now())
+    return report_usage(session(), g.tenant, scope, now())
+
+
+def _late(report: UsageReport) -> list[tuple[UsageType, Late]]:
+    """What came late in a closed period; a filtered page shows one user's usage, not the period's."""
+    if report.scope.filters or not report.scope.span.period:
+        return []
+    late = late_by_type(session(), g.tenant.id, report.scope.span, list(USAGE_TYPES))
+    return [(kind, late[kind.name]) for kind in USAGE_TYPES.values() if kind.name in late]

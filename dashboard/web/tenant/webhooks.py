@@ -17,6 +17,7 @@ from dashboard.billing.fields import MAX_ID
 from dashboard.billing.webhook_endpoints import EVENT_TYPES
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queues import OUTGOING, enqueue
+from dashboard.web.audit import audit
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
 from dashboard.wiring import now, session, wiring
 
@@ -47,6 +48,7 @@ def create_webhook() -> ResponseReturnValue:
         )
     except InvalidInput as error:
         return _index(given, error), 422
+    audit("webhook.created", endpoint.url, {"event_types": endpoint.event_types})
     session().commit()
     return render_template("tenant/webhooks/created.html", endpoint=endpoint, secret=secret), 201
 
@@ -73,7 +75,8 @@ def enable_webhook(endpoint_id: int) -> ResponseReturnValue:
 def delete_webhook(endpoint_id: int) -> Response:
     """Remove an endpoint and its log; the page asked before."""
     require_buyer()
-    webhook_endpoints.delete_endpoint(session(), g.tenant.id, endpoint_id)
+    gone = webhook_endpoints.delete_endpoint(session(), g.tenant.id, endpoint_id)
+    audit("webhook.deleted", gone.url)
     session().commit()
     flash("The endpoint is deleted.", "info")
     return redirect(url_for("tenant.webhooks", tenant_id=g.tenant.id), 303)
@@ -153,7 +156,7 @@ def _show(endpoint_id: int, form: dict[str, object] | None = None, error: Invali
 def _change(endpoint_id: int, given: dict[str, object]) -> ResponseReturnValue:
     require_buyer()
     try:
-        webhook_endpoints.change_endpoint(
+        endpoint = webhook_endpoints.change_endpoint(
             session(),
             g.tenant.id,
             endpoint_id,
@@ -163,6 +166,7 @@ def _change(endpoint_id: int, given: dict[str, object]) -> ResponseReturnValue:
     except InvalidInput as error:
         session().rollback()
         return _show(endpoint_id, given, error), 422
+    audit("webhook.changed", endpoint.url, given)
     return _queued(endpoint_id, "Saved.")
 
 

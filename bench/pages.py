@@ -1,0 +1,82 @@
+"""How fast the pages are over a ledger of millions of rows: whole HTTP answers, one reader."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from bench import history
+from bench.figures import Figure
+from bench.load import get, send
+from bench.services import Services
+from dashboard.billing import accounts
+from dashboard.models import Role, Tenant
+from dashboard.wiring import unit_of_work
+
+PASSWORD = "a password of the bench"  # noqa: S105 (of a server that lives for minutes on loopback)
+TENANTS = 1_000
+VISITS = 300
+
+# Those without a ledger of their own: staff see a list of many tenants, each with something used this month.
+_MORE_TENANTS = """
+    WITH made AS (
+        INSERT INTO tenants (name, billing_email, stripe_customer_id, created_at)
+        SELECT 'Small tenant ' || n, 'small' || n || '@bench.example', 'cus_bench_' || n, %(now)s
+          FROM generate_series(1, %(count)s) AS n RETURNING id)
+    INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)
+    SELECT made.id, kind, hour, 7, 3, hour, hour
+      FROM made, unnest(ARRAY['SMS_SENT', 'AI_MESSAGE_GENERATED']) AS kind,
+           generate_series(date_trunc('hour', %(now)s - interval '20 hours'), %(now)s, interval '1 hour') AS hour
+"""
+
+
+def measure_pages(services: Services, rows: int) -> Iterator[Figure]:
+    """The pages of the tenant with most of the rows, and of staff over a thousand tenants."""
+    history.need(services, rows)
+    tenant_id = services.tenants[0][0]
+    now = datetime.now(UTC)
+    with services.connect() as connection:
+        connection.execute(_MORE_TENANTS, {"now": now, "count": TENANTS - len(services.tenants)})
+        connection.commit()
+        connection.autocommit = True
+        connection.execute("VACUUM (ANALYZE) usage_rollups")
+    owner, staff = _cookie(services, tenant_id, now), _cookie(services, None, now)
+    size = f"{rows // 1_000_000}m"
+    pages = {
+        "usage": (owner, f"/tenants/{tenant_id}/usage", 15, 50),
+        "overview": (owner, f"/tenants/{tenant_id}", 15, 50),
+        "invoices": (owner, f"/tenants/{tenant_id}/invoices", 15, 50),
+        "staff": (staff, "/staff", 50, 50),
+        "staff_tenants": (staff, "/staff/tenants", 15, 50),
+    }
+    for name, (cookie, path, p50, p99) in pages.items():
+        request = get(services.base, path, {"Cookie": cookie, "Accept": "text/html"})
+        send(services.base, [request] * 40, 2)
+        load = send(services.base, [request] * VISITS, 1)
+        yield Figure(f"page.{name}_{size}_p50_ms", load.percentile(0.5) * 1_000, "ms", p50, is_limit=True)
+        yield Figure(f"page.{name}_{size}_p99_ms", load.percentile(0.99) * 1_000, "ms", p99, is_limit=True)
+
+
+def _cookie(services: Services, tenant_id: int | None, now: datetime) -> str:
+    """The session of somebody who logged in through the form: an owner, or staff where no tenant is named."""
+    email = f"reader-{tenant_id or 'staff'}@bench.example"
+    app = services.app
+    with app.app_context():
+        with unit_of_work() as session:
+            user = accounts.create_user(
+                session, email=email, name="Reader", password=PASSWORD, is_staff=tenant_id is None, now=now
+            )
+            if tenant_id is not None:
+                accounts.add_member(session, session.get_one(Tenant, tenant_id), user, Role.OWNER)
+        browser = app.test_client()
+        found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get("/login").text)
+        if found is None:
+            raise RuntimeError("the login page has no form")
+        form = {"csrf_token": found.group(1), "email": email, "password": PASSWORD}
+        if browser.post("/login", data=form).status_code != 303:
+            raise RuntimeError("the reader could not log in")
+        cookie = browser.get_cookie("session")
+    if cookie is None:
+        raise RuntimeError("the login left no session")
+    return f"session={cookie.value}"

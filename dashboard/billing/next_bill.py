@@ -1,0 +1,88 @@
+"""What the invoice at the end of a period is made of: the tiers that rate its usage, and the next base fee."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from dashboard.billing.periods import Period
+from dashboard.billing.plans import catalog, free_plan
+from dashboard.billing.pricing import Tiers, metered_prices
+from dashboard.models import CatalogPrice, Subscription, SubscriptionOutlook
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """How a period is billed. `tiers` and `included` are by usage type; a type without tiers costs nothing that we
+    know of. `base_fee` is minor units of `currency`, paid for the time after the period.
+    """
+
+    currency: str
+    is_billed: bool
+    base_fee: int = 0
+    tiers: Mapping[str, Tiers] = field(default_factory=dict)
+    included: Mapping[str, int] = field(default_factory=dict)
+
+
+def find_bill(session: Session, tenant_id: int, period: Period) -> Bill:
+    """How this period is billed: one query for a subscription that keeps its plan.
+
+    Free is never billed: it stops at what it includes.
+    """
+    if period.subscription_id is None:
+        plan = free_plan()
+        included = {name: plan.included(name) or 0 for name in plan.tiers}
+        return Bill(catalog().currency, is_billed=False, included=included)
+    rows = session.execute(
+        select(Subscription, SubscriptionOutlook, CatalogPrice)
+        .outerjoin(
+            SubscriptionOutlook,
+            (SubscriptionOutlook.tenant_id == Subscription.tenant_id)
+            & (SubscriptionOutlook.subscription_id == Subscription.id),
+        )
+        .outerjoin(CatalogPrice, CatalogPrice.price_id == Subscription.price_ids.any_())
+        .where(Subscription.tenant_id == tenant_id, Subscription.id == period.subscription_id)
+    ).all()
+    joined: list[CatalogPrice | None] = [price for _, _, price in rows]
+    own = [price for price in joined if price is not None]
+    metered = {price.usage_type: price for price in own if price.usage_type is not None}
+    if period.plan is not None and all(price.plan != period.plan for price in metered.values()):
+        metered = metered_prices(session, tenant_id, period.plan, period.subscription_id)
+    base = next((price for price in own if price.usage_type is None), None)
+    fee = _base_fee(session, rows[0][0], rows[0][1], base, period) if rows else 0
+    return Bill(
+        currency=next((price.currency for price in own), catalog().currency),
+        is_billed=True,
+        base_fee=fee,
+        tiers={name: price.tiers or [] for name, price in metered.items()},
+        included={name: price.included for name, price in metered.items()},
+    )
+
+
+def _base_fee(
+    session: Session,
+    subscription: Subscription,
+    outlook: SubscriptionOutlook | None,
+    base: CatalogPrice | None,
+    period: Period,
+) -> int:
+    """What is paid ahead on the invoice at the period's end."""
+    end = period.ends_at
+    is_over = any(at is not None and at <= end for at in (subscription.cancel_at, subscription.ended_at))
+    if is_over or not period.is_current:
+        return 0
+    if outlook is not None and outlook.scheduled_plan and outlook.scheduled_at and outlook.scheduled_at <= end:
+        base = session.scalars(
+            select(CatalogPrice).where(
+                CatalogPrice.plan == outlook.scheduled_plan,
+                CatalogPrice.interval == outlook.scheduled_interval,
+                CatalogPrice.usage_type.is_(None),
+                CatalogPrice.active,
+            )
+        ).first()
+    elif outlook is not None and outlook.renews_at is not None and outlook.renews_at > end:
+        return 0
+    return (base.unit_amount or 0) if base is not None else 0
