@@ -6,9 +6,12 @@ environment names a proxy the usual client is taken instead, which knows about p
 
 from __future__ import annotations
 
+import select
+import socket
 import ssl
 import threading
 from collections.abc import Mapping
+from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -50,8 +53,11 @@ class KeptConnections(stripe.HTTPClient):
     def __init__(self, timeout: float = SECONDS) -> None:
         super().__init__()
         self._timeout = timeout
-        self._tls = ssl.create_default_context(cafile=stripe.ca_bundle_path)
         self._open = threading.local()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=stripe.ca_bundle_path)
 
     def request(  # type: ignore[override]  # the SDK leaves the last parameter out as well
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
@@ -64,6 +70,8 @@ class KeptConnections(stripe.HTTPClient):
         target = f"{path}?{query}" if query else path
         connection = self._connection(scheme, host)
         body = post_data.encode() if isinstance(post_data, str) else post_data
+        if connection.sock is not None and _has_ended(connection.sock):
+            connection.close()
         try:
             if connection.sock is None:
                 connection.connect()
@@ -100,3 +108,10 @@ class KeptConnections(stripe.HTTPClient):
     def _failed(self, scheme: str, host: str, error: Exception) -> str:
         self._connection(scheme, host).close()
         return f"no answer from {host} ({type(error).__name__}: {error})"
+
+
+def _has_ended(sock: socket.socket) -> bool:
+    """Whether the other side closed a connection on which nothing was asked: all that can be read there is its end."""
+    watch = select.poll()
+    watch.register(sock, select.POLLIN)
+    return bool(watch.poll(0))
