@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from flask import Blueprint, Response, abort, current_app, request
+from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing.webhook_inbox import IncomingEvent, store_events
@@ -32,8 +32,8 @@ def store_together(events: Sequence[IncomingEvent]) -> list[bool]:
     # One statement is a transaction of its own: a trip to the server instead of three.
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         new = store_events(connection, events, now())
-    if any(event.subject and event.id in new for event in events):
-        bell.ring(current_app._get_current_object())  # type: ignore[attr-defined]
+    for_new = any(event.subject and event.id in new for event in events)
+    bell.ring(for_new=for_new, is_followed=writes.has_waiting)
     answers = []
     for event in events:
         answers.append(event.id in new)
