@@ -17,7 +17,8 @@ from flask_migrate import upgrade
 
 from dashboard.app import create_app
 from dashboard.billing import accounts, api_keys
-from dashboard.billing.periods import learn_period, month_start, next_month
+from dashboard.billing.period_learning import learn_period
+from dashboard.billing.periods import month_start, next_month
 from dashboard.wiring import unit_of_work
 from embedded.ports import free_port
 from embedded.stack import ROOT, Stack

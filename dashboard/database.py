@@ -63,6 +63,15 @@ def lock_object(session: Session, *names: object) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _key_of(names)})
 
 
+def lock_objects(session: Session, names: Sequence[tuple[object, ...]]) -> None:
+    """The same for several names, in the order given: everybody who takes several takes them in the same order."""
+    if names:
+        keys = [_key_of(each) for each in names]
+        session.execute(
+            text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key"), {"keys": keys}
+        )
+
+
 def share_objects(session: Session, names: Sequence[tuple[object, ...]]) -> None:
     """Hold the locks of these names together with others until the transaction ends; who wants one alone waits.
 

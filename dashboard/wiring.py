@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, partial
 from typing import TypeVar
 
 from flask import Flask, current_app
@@ -27,7 +28,6 @@ from dashboard.integrations.stripe.client import build_client, build_meter_clien
 from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.stripe.meter_gateway import MeterGateway
 from dashboard.integrations.stripe.meter_stream import MeterStream
-from dashboard.integrations.twilio.gateway import TwilioGateway
 from dashboard.integrations.webhook_sender import WebhookSender
 
 # Seconds for which a page waits for what it can do without.
@@ -52,7 +52,12 @@ class Wiring:
     brisk_billing: BillingProvider
     webhooks: WebhookSender
     mail: MailSender | None
-    telephony: TelephonyProvider
+    build_telephony: Callable[[], TelephonyProvider]
+
+    @property
+    def telephony(self) -> TelephonyProvider:
+        """Texts and calls."""
+        return self.build_telephony()
 
 
 def wire(app: Flask, settings: Settings) -> Wiring:
@@ -81,7 +86,7 @@ def wire(app: Flask, settings: Settings) -> Wiring:
         ),
         webhooks=WebhookSender(allow_private=settings.webhook_allow_private),
         mail=build_sender(settings, clock),
-        telephony=TwilioGateway(settings),
+        build_telephony=cache(partial(build_telephony, settings)),
     )
     app.extensions["countinghouse"] = wiring
     return wiring
@@ -101,6 +106,13 @@ def build_pace(settings: Settings) -> Pace:
     if settings.stripe_meter_stream:
         return SharedPace(redis, "meter-stream", settings.meter_stream_events_per_second)
     return SharedPace(redis, "meter-events", settings.meter_events_per_second)
+
+
+def build_telephony(settings: Settings) -> TelephonyProvider:
+    """The gateway to Twilio. Imported here: its SDK takes 8 MB, which a process that sends no text does without."""
+    from dashboard.integrations.twilio.gateway import TwilioGateway
+
+    return TwilioGateway(settings)
 
 
 def read_pins(settings: Settings) -> PricePins:

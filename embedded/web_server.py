@@ -12,6 +12,8 @@ from urllib.request import urlopen
 from embedded.process import Process
 from embedded.stack import Stack
 
+SMALL = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+
 
 def web_command(port: int, *, workers: int, threads: int) -> list[str]:
     """The command line that serves `wsgi:app` on a port of 127.0.0.1."""
@@ -23,8 +25,10 @@ def web_command(port: int, *, workers: int, threads: int) -> list[str]:
 
 
 def web_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """The environment with what keeps a web process small: few arenas for its many threads (glibc)."""
-    return {"MALLOC_ARENA_MAX": "2", **environment}
+    """The environment with what keeps a web process small (glibc): one arena for its many threads, and large blocks,
+    such as the bodies of batches, given back as soon as they are free.
+    """
+    return {**SMALL, **environment}
 
 
 def start_web(stack: Stack, port: int, *, workers: int, threads: int) -> Process:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from dashboard.billing import accounts
-from dashboard.billing.periods import learn_period
+from dashboard.billing.period_learning import learn_period
 from dashboard.billing.plans import catalog, store_meter
 from dashboard.billing.usage import Recorded, record_usage
 from dashboard.billing.usage_input import parse_usage

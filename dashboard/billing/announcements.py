@@ -5,6 +5,7 @@ The sync holds the tenant's mirror, so what was there before is exact.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import uuid4
@@ -12,10 +13,12 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.notices import NoticeKind, store_notice
+from dashboard.billing.notices import NoticeKind, ToldNotice
+from dashboard.billing.outbox import Announcement
 from dashboard.billing.outgoing_webhooks import announce
+from dashboard.billing.ports_invoices import InvoiceFacts
 from dashboard.billing.webhook_endpoints import TEST_EVENT, find_endpoint
-from dashboard.models import Invoice, Subscription
+from dashboard.models import Subscription
 
 UNPAID = ("open", "uncollectible")
 
@@ -35,24 +38,25 @@ class SubscriptionState:
         return {"status": self.status, "plan": self.plan, "interval": self.interval, "cancel_at": cancel_at}
 
 
-def state_of_subscription(subscription: Subscription | None) -> SubscriptionState | None:
-    """Its state as we know it, or None for one we do not have."""
-    if subscription is None:
-        return None
+def state_of_subscription(subscription: Subscription) -> SubscriptionState:
+    """Its state as we know it."""
     return SubscriptionState(subscription.status, subscription.plan, subscription.interval, subscription.cancel_at)
 
 
-def announce_subscription(
-    session: Session, subscription: Subscription, before: SubscriptionState | None, now: datetime
-) -> None:
-    """Announce `subscription.changed` when status, plan, interval or end is another than `before`."""
-    after = state_of_subscription(subscription)
-    if after is None or after == before:
-        return
-    data = {"id": subscription.id, **after.as_json(), "previous": before.as_json() if before else None}
+def subscription_changed(
+    tenant_id: int,
+    subscription_id: str,
+    before: SubscriptionState | None,
+    after: SubscriptionState,
+    now: datetime,
+) -> Announcement | None:
+    """`subscription.changed` where status, plan, interval or end is another than before."""
+    if after == before:
+        return None
+    data = {"id": subscription_id, **after.as_json(), "previous": before.as_json() if before else None}
     # The same state may come back, so the moment makes the key.
-    key = f"subscription.changed:{subscription.id}:{now.isoformat()}"
-    announce(session, subscription.tenant_id, "subscription.changed", data, key=key, now=now)
+    key = f"subscription.changed:{subscription_id}:{now.isoformat()}"
+    return Announcement(tenant_id, "subscription.changed", data, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +68,10 @@ class InvoiceState:
     payment_attempts: int | None
 
 
-def state_of_invoice(invoice: Invoice | None) -> InvoiceState | None:
-    """Its state as we know it, or None for one we do not have."""
-    if invoice is None:
-        return None
-    return InvoiceState(invoice.status, invoice.finalized_at is not None, invoice.payment_attempts)
-
-
-def announce_invoice(session: Session, invoice: Invoice, before: InvoiceState | None, now: datetime) -> None:
-    """Announce each step the invoice took since `before`, in their order; one sync may find several."""
-    after = state_of_invoice(invoice)
-    if after is None or after == before:
+def invoice_steps(tenant_id: int, invoice: InvoiceFacts, before: InvoiceState | None) -> Iterator[Announcement]:
+    """Each step that an invoice took since `before`, in their order; one sync may find several."""
+    after = InvoiceState(invoice.status, invoice.finalized_at is not None, invoice.payment_attempts)
+    if after == before:
         return
     steps = []
     if before is None:
@@ -86,10 +83,13 @@ def announce_invoice(session: Session, invoice: Invoice, before: InvoiceState | 
     if after.status == "paid" and not (before and before.status == "paid"):
         steps.append(("invoice.paid", ""))
     for event_type, which in steps:
-        key = f"{event_type}:{invoice.id}{which}"
-        announce(session, invoice.tenant_id, event_type, _as_json(invoice), key=key, now=now)
-        if event_type == "invoice.payment_failed":
-            store_notice(session, invoice.tenant_id, NoticeKind.PAYMENT_FAILED, _as_notice(invoice), key=key, now=now)
+        yield Announcement(tenant_id, event_type, _as_json(invoice), f"{event_type}:{invoice.id}{which}")
+
+
+def notices_of(tenant_id: int, invoice: InvoiceFacts, steps: Iterable[Announcement]) -> list[ToldNotice]:
+    """What the tenant's people are told of these steps."""
+    failed = [step for step in steps if step.event_type == "invoice.payment_failed"]
+    return [ToldNotice(tenant_id, NoticeKind.PAYMENT_FAILED, _as_notice(invoice), step.key) for step in failed]
 
 
 def _tried_again(after: InvoiceState, before: InvoiceState | None) -> bool:
@@ -97,7 +97,7 @@ def _tried_again(after: InvoiceState, before: InvoiceState | None) -> bool:
     return known is not None and (after.payment_attempts or 0) > known
 
 
-def _as_json(invoice: Invoice) -> dict[str, object]:
+def _as_json(invoice: InvoiceFacts) -> dict[str, object]:
     return {
         "id": invoice.id,
         "number": invoice.number,
@@ -114,7 +114,7 @@ def _as_json(invoice: Invoice) -> dict[str, object]:
     }
 
 
-def _as_notice(invoice: Invoice) -> dict[str, object]:
+def _as_notice(invoice: InvoiceFacts) -> dict[str, object]:
     next_attempt = invoice.next_payment_attempt
     return {
         "invoice_id": invoice.id,

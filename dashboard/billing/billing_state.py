@@ -6,19 +6,20 @@ policy. What a crash leaves stale the sweep follows.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.customers import hold_tenants
 from dashboard.billing.errors import PaymentOverdue
-from dashboard.billing.notices import NoticeKind, store_notice
-from dashboard.billing.outgoing_webhooks import announce
+from dashboard.billing.mirror_rows import upsert_rows
+from dashboard.billing.notices import NoticeKind, ToldNotice, store_notices
+from dashboard.billing.outbox import Announcement, announce_all
 from dashboard.billing.payment_policy import PaymentPolicy, decide_access
 from dashboard.billing.plans import PLANS, free_plan
-from dashboard.database import lock_object
 from dashboard.models import Access, BillingState, Invoice, Subscription, Tenant
 
 LIVE = ("active", "trialing", "past_due")
@@ -39,17 +40,15 @@ class Debt:
     currency: str
 
 
-def mark_stale(session: Session, tenant_id: int, now: datetime) -> None:
-    """Note that something under the tenant's state changed. The caller commits, then follows it."""
+def mark_stale(session: Session, tenant_ids: Sequence[int], now: datetime) -> None:
+    """Note that something under these tenants' states changed. The caller commits, then follows them."""
+    upsert_rows(session, BillingState, [_stale(each, now) for each in tenant_ids], only=("stale_since",))
+
+
+def _stale(tenant_id: int, now: datetime) -> dict[str, object]:
+    """A row for a tenant that had none is that of Free."""
     free = free_plan().key
-    statement = insert(BillingState).values(
-        tenant_id=tenant_id, plan=free, entitlements=entitlements_of_plan(free), stale_since=now
-    )
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["tenant_id"], set_={"stale_since": statement.excluded.stale_since}
-        )
-    )
+    return {"tenant_id": tenant_id, "plan": free, "entitlements": entitlements_of_plan(free), "stale_since": now}
 
 
 def list_stale_states(session: Session) -> list[int]:
@@ -66,12 +65,39 @@ def list_restricted_states(session: Session) -> list[int]:
 
 def follow_state(session: Session, tenant_id: int, policy: PaymentPolicy, now: datetime) -> bool:
     """Bring a tenant's state up to date. True when it changed, which was announced as `billing_state.changed`."""
-    lock_object(session, "mirror-of", tenant_id)
-    state = session.get(BillingState, tenant_id, populate_existing=True)
-    if state is None:
-        return False
-    before, was = _announced(state), _weighty(state)
-    subscription = _subscription_that_counts(session, tenant_id)
+    return follow_states(session, [tenant_id], policy, now) > 0
+
+
+def follow_states(session: Session, tenant_ids: Collection[int], policy: PaymentPolicy, now: datetime) -> int:
+    """The same for several tenants in one transaction; answers how many changed."""
+    hold_tenants(session, tenant_ids)
+    subscriptions = _subscriptions_that_count(session, tenant_ids)
+    told: list[Announcement] = []
+    notices: list[ToldNotice] = []
+    for state in session.scalars(
+        select(BillingState).where(BillingState.tenant_id.in_(tenant_ids)).execution_options(populate_existing=True)
+    ):
+        before, was = _announced(state), _weighty(state)
+        _follow(session, state, subscriptions.get(state.tenant_id), policy, now)
+        if _weighty(state) != was:
+            state.revision += 1
+            state.changed_at = now
+            data = {**as_json(state), "previous": before}
+            key = f"billing_state.changed:{state.revision}"
+            told.append(Announcement(state.tenant_id, "billing_state.changed", data, key))
+            if state.access == Access.READ_ONLY != before["access"]:
+                owed = {name: data[name] for name in ("invoice_id", "amount_owed", "currency", "status")}
+                key = f"sending.stopped:{state.revision}"
+                notices.append(ToldNotice(state.tenant_id, NoticeKind.SENDING_STOPPED, owed, key))
+    session.flush()
+    announce_all(session, told, now)
+    store_notices(session, notices, now)
+    return len(told)
+
+
+def _follow(
+    session: Session, state: BillingState, subscription: Subscription | None, policy: PaymentPolicy, now: datetime
+) -> None:
     _follow_subscription(state, subscription)
     debt = _find_debt(session, subscription, state, now) if subscription else None
     state.delinquent_since = debt.since if debt else None
@@ -83,27 +109,12 @@ def follow_state(session: Session, tenant_id: int, policy: PaymentPolicy, now: d
     state.access, state.read_only_at = decision.access, decision.read_only_at
     state.entitlements = _entitlements(state)
     state.stale_since = None
-    changed = _weighty(state) != was
-    if changed:
-        state.revision += 1
-        state.changed_at = now
-        data = {**as_json(state), "previous": before}
-        key = f"billing_state.changed:{state.revision}"
-        announce(session, tenant_id, "billing_state.changed", data, key=key, now=now)
-        if state.access == Access.READ_ONLY != before["access"]:
-            owed = {name: data[name] for name in ("invoice_id", "amount_owed", "currency", "status")}
-            key = f"sending.stopped:{state.revision}"
-            store_notice(session, tenant_id, NoticeKind.SENDING_STOPPED, owed, key=key, now=now)
-    session.flush()
-    return changed
 
 
-def note_features(session: Session, tenant_id: int, features: tuple[str, ...], now: datetime) -> None:
-    """Keep what Stripe says the customer is entitled to; the state follows."""
-    mark_stale(session, tenant_id, now)
-    session.execute(
-        update(BillingState).where(BillingState.tenant_id == tenant_id).values(stripe_features=sorted(features))
-    )
+def note_features(session: Session, features: Mapping[int, tuple[str, ...]], now: datetime) -> None:
+    """Keep what Stripe says these tenants' customers are entitled to; their states follow."""
+    rows = [{**_stale(each, now), "stripe_features": sorted(features[each])} for each in features]
+    upsert_rows(session, BillingState, rows, only=("stale_since", "stripe_features"))
 
 
 def find_state(session: Session, tenant_id: int) -> BillingState:
@@ -188,13 +199,19 @@ def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
 
 
-def _subscription_that_counts(session: Session, tenant_id: int) -> Subscription | None:
-    """The one that runs; else the one that could run again; else the one that ended last."""
-    own = session.scalars(
-        select(Subscription).where(Subscription.tenant_id == tenant_id).order_by(Subscription.created_at.desc())
-    ).all()
+def _subscriptions_that_count(session: Session, tenant_ids: Collection[int]) -> dict[int, Subscription]:
+    """Each tenant's one that runs; else the one that could run again; else the one that ended last."""
     ranks = {status: n for n, status in enumerate(_RANKS)}
-    return min(own, key=lambda each: ranks.get(each.status, len(ranks)), default=None)
+    found: dict[int, Subscription] = {}
+    for each in session.scalars(
+        select(Subscription)
+        .where(Subscription.tenant_id.in_(tenant_ids))
+        .order_by(Subscription.tenant_id, Subscription.created_at.desc())
+    ):
+        best = found.setdefault(each.tenant_id, each)
+        if ranks.get(each.status, len(ranks)) < ranks.get(best.status, len(ranks)):
+            found[each.tenant_id] = each
+    return found
 
 
 def _follow_subscription(state: BillingState, subscription: Subscription | None) -> None:

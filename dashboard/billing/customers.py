@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotFound
-from dashboard.billing.ports import BillingProvider, CustomerFacts
-from dashboard.database import lock_object
+from dashboard.billing.ports import BillingProvider
+from dashboard.database import lock_object, lock_objects
 from dashboard.models import Tenant
 
 
@@ -29,35 +31,19 @@ def ensure_customer(session: Session, tenant_id: int, provider: BillingProvider)
     return tenant.stripe_customer_id
 
 
-def sync_customer(session: Session, facts: CustomerFacts) -> None:
-    """Overwrite the tie from Stripe: a deleted customer is let go, one that names a tenant is tied to it."""
-    tenant = tenant_of_customer(session, facts.id)
-    if facts.deleted:
-        if tenant is not None:
-            tenant.stripe_customer_id = None
-        return
-    if tenant is None and facts.tenant_id is not None:
-        named = session.get(Tenant, facts.tenant_id)
-        if named is not None and named.stripe_customer_id is None:
-            named.stripe_customer_id = facts.id
-    session.flush()
+def hold_tenants(session: Session, tenant_ids: Collection[int]) -> None:
+    """Hold the mirrors of these tenants until the transaction ends, in the order in which everybody takes them."""
+    lock_objects(session, [("mirror-of", tenant_id) for tenant_id in sorted(tenant_ids)])
 
 
-def hold_mirror(session: Session, customer_id: str) -> Tenant | None:
-    """The tenant of this customer, its mirror of Stripe held for this transaction alone.
-
-    Two webhooks of one tenant at once would each hold the tenant's key and wait for the other's (a deadlock) when
-    they learn a billing period; so they queue here, before either holds anything.
-    """
-    tenant = tenant_of_customer(session, customer_id)
-    if tenant is not None:
-        hold_tenant(session, tenant.id)
-    return tenant
-
-
-def hold_tenant(session: Session, tenant_id: int) -> None:
-    """The same for a tenant that is known already."""
-    lock_object(session, "mirror-of", tenant_id)
+def tenants_of_customers(session: Session, customer_ids: Collection[str]) -> dict[str, int]:
+    """The ids of the tenants that are these Stripe customers, by customer; customers of nobody are left out."""
+    if not customer_ids:
+        return {}
+    rows = session.execute(
+        select(Tenant.stripe_customer_id, Tenant.id).where(Tenant.stripe_customer_id.in_(customer_ids))
+    )
+    return {row.stripe_customer_id or "": row.id for row in rows}
 
 
 def tenant_of_customer(session: Session, customer_id: str) -> Tenant | None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.announcements import announce_invoice, state_of_invoice
-from dashboard.billing.billing_state import mark_stale
-from dashboard.billing.customers import hold_mirror, tenant_of_customer
+from dashboard.billing.announcements import InvoiceState, invoice_steps, notices_of
+from dashboard.billing.known_prices import KnownPrices, read_prices
+from dashboard.billing.mirror import Mirror, hold_mirrors
+from dashboard.billing.mirror_rows import Owner, replace_parts, upsert_rows
 from dashboard.billing.period_segments import learn_billed
-from dashboard.billing.plans import usage_types_of_prices
-from dashboard.billing.ports_invoices import InvoiceFacts, InvoiceProvider
+from dashboard.billing.ports_invoices import InvoiceFacts
+from dashboard.database import Base
 from dashboard.models import (
     CreditNote,
     CreditNoteLine,
@@ -27,30 +28,61 @@ from dashboard.models import (
 )
 
 # What hangs on an invoice, each overwritten with it.
-PARTS = ("lines", "payments", "attempts", "credit_notes", "refunds")
+PARTS_BY_ID: dict[type[Base], str] = {
+    InvoicePayment: "payments",
+    PaymentAttempt: "attempts",
+    Refund: "refunds",
+    CreditNote: "credit_notes",
+}
+PARTS = ("lines", *PARTS_BY_ID.values())
 COLUMNS = tuple(field.name for field in fields(InvoiceFacts) if field.name not in PARTS)
+# An invoice and its tenant.
+Own = tuple[int, InvoiceFacts]
 
 
 def sync_invoice(session: Session, facts: InvoiceFacts, now: datetime) -> bool:
     """Overwrite our copy and all that hangs on it from Stripe's. False when the customer is none of our tenants."""
-    tenant = hold_mirror(session, facts.customer_id)
-    if tenant is None:
-        return False
-    invoice = session.get(Invoice, (tenant.id, facts.id), populate_existing=True)
-    before = state_of_invoice(invoice)
-    if invoice is None:
-        invoice = Invoice(tenant_id=tenant.id, id=facts.id)
-        session.add(invoice)
-    for name in COLUMNS:
-        setattr(invoice, name, _plain(getattr(facts, name)))
-    invoice.is_whole, invoice.synced_at = True, now
-    session.flush()
-    _overwrite_parts(session, tenant.id, facts)
-    session.expire(invoice, PARTS)
-    learn_billed(session, invoice)
-    announce_invoice(session, invoice, before, now)
-    mark_stale(session, tenant.id, now)
-    return True
+    mirror = hold_mirrors(session, [facts.customer_id], now)
+    sync_invoices(mirror, [facts])
+    mirror.finish()
+    return mirror.tenant_of(facts.customer_id) is not None
+
+
+def sync_invoices(mirror: Mirror, invoices: Sequence[InvoiceFacts]) -> None:
+    """The same for several, each once, as far as their tenants are known."""
+    ours = [(tenant_id, facts) for facts in invoices if (tenant_id := mirror.tenant_of(facts.customer_id))]
+    session, before = mirror.session, _states(mirror.session, ours)
+    rows = [
+        {
+            "tenant_id": tenant_id,
+            "is_whole": True,
+            "synced_at": mirror.now,
+            **{name: getattr(facts, name) for name in COLUMNS},
+        }
+        for tenant_id, facts in ours
+    ]
+    upsert_rows(session, Invoice, rows)
+    prices = read_prices(session, {line.price_id for _, facts in ours for line in facts.lines if line.price_id})
+    _replace_parts(session, ours, {(tenant_id, facts.id) for tenant_id, facts in ours} & before.keys(), prices)
+    learn_billed(mirror, ours, prices)
+    for tenant_id, facts in ours:
+        steps = list(invoice_steps(tenant_id, facts, before.get((tenant_id, facts.id))))
+        mirror.announce(steps)
+        mirror.notify(notices_of(tenant_id, facts, steps))
+        mirror.touch(tenant_id)
+
+
+def _states(session: Session, ours: Sequence[Own]) -> dict[Owner, InvoiceState]:
+    """How far these invoices had come when they were fetched last; those that we have."""
+    rows = session.execute(
+        select(Invoice.tenant_id, Invoice.id, Invoice.status, Invoice.finalized_at, Invoice.payment_attempts).where(
+            Invoice.tenant_id.in_({tenant_id for tenant_id, _ in ours}), Invoice.id.in_({each.id for _, each in ours})
+        )
+    )
+    return {
+        (row.tenant_id, row.id): InvoiceState(row.status, row.finalized_at is not None, row.payment_attempts)
+        for row in rows
+    }
 
 
 def remove_invoice(session: Session, tenant_id: int, invoice_id: str) -> None:
@@ -61,24 +93,13 @@ def remove_invoice(session: Session, tenant_id: int, invoice_id: str) -> None:
         session.flush()
 
 
-def fetch_whole_invoice(
-    session: Session, provider: InvoiceProvider, invoice_id: str, *, has_credit_notes: bool = False
-) -> InvoiceFacts | None:
-    """The invoice from Stripe with its credit notes, or None where Stripe has none.
+def list_credited(session: Session, invoice_ids: Collection[str]) -> set[str]:
+    """Those of these invoices of which we hold a credit note.
 
-    A voided credit note shows in none of an invoice's amounts: so where we hold one, they are asked for.
+    One that was voided shows in none of an invoice's amounts: whoever holds one has to ask for it.
     """
-    facts = provider.fetch_invoice(invoice_id, has_credit_notes=has_credit_notes)
-    if facts is None or facts.credit_notes or has_credit_notes:
-        return facts
-    tenant = tenant_of_customer(session, facts.customer_id)
-    held = (
-        tenant
-        and session.scalars(
-            select(CreditNote.id).where(CreditNote.tenant_id == tenant.id, CreditNote.invoice_id == invoice_id)
-        ).first()
-    )
-    return provider.fetch_invoice(invoice_id, has_credit_notes=True) if held else facts
+    held = select(CreditNote.invoice_id).where(CreditNote.invoice_id.in_(invoice_ids)).distinct()
+    return set(session.scalars(held))
 
 
 def list_partial_invoices(session: Session, *, limit: int = 100) -> list[tuple[int, str]]:
@@ -94,42 +115,35 @@ def give_up_on_invoice(session: Session, tenant_id: int, invoice_id: str) -> Non
     session.flush()
 
 
-def _overwrite_parts(session: Session, tenant_id: int, facts: InvoiceFacts) -> None:
-    own = {"tenant_id": tenant_id, "invoice_id": facts.id}
-    types = usage_types_of_prices(session, {line.price_id for line in facts.lines if line.price_id})
+def _replace_parts(session: Session, ours: Sequence[Own], held: Collection[Owner], prices: KnownPrices) -> None:
+    """Write all that hangs on the invoices; `held` are those that we had before."""
     lines = [
-        {**own, "position": n, "usage_type": types.get(line.price_id or ""), **_row(line, id_as="line_id")}
+        {**own, "position": n, "usage_type": prices.usage_type_of(line.price_id), **_row(line, id_as="line_id")}
+        for own, facts in _owners(ours)
         for n, line in enumerate(facts.lines)
     ]
     noted = [
         {**own, "credit_note_id": note.id, "position": n, **_row(line, id_as="line_id")}
+        for own, facts in _owners(ours)
         for note in facts.credit_notes
         for n, line in enumerate(note.lines)
     ]
-    _overwrite(session, InvoiceLine, own, lines)
-    _overwrite(session, InvoicePayment, own, [{**own, **_row(each)} for each in facts.payments])
-    _overwrite(session, PaymentAttempt, own, [{**own, **_row(each)} for each in facts.attempts])
-    _overwrite(session, Refund, own, [{**own, **_row(each)} for each in facts.refunds])
-    # Its lines go with a credit note.
-    _overwrite(session, CreditNote, own, [{**own, **_row(each)} for each in facts.credit_notes])
-    _overwrite(session, CreditNoteLine, own, noted)
+    before = sorted(held)
+    replace_parts(session, InvoiceLine, before, lines)
+    for model, part in PARTS_BY_ID.items():
+        rows = [{**own, **_row(each)} for own, facts in _owners(ours) for each in getattr(facts, part)]
+        replace_parts(session, model, before, rows)
+    # Those that were there went with their credit notes.
+    replace_parts(session, CreditNoteLine, (), noted)
 
 
-def _overwrite(session: Session, table: type[Any], own: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
-    session.execute(delete(table).where(table.tenant_id == own["tenant_id"], table.invoice_id == own["invoice_id"]))
-    if rows:
-        session.execute(insert(table), rows)
+def _owners(ours: Sequence[Own]) -> Iterator[tuple[dict[str, object], InvoiceFacts]]:
+    for tenant_id, facts in ours:
+        yield {"tenant_id": tenant_id, "invoice_id": facts.id}, facts
 
 
 def _row(facts: Any, *, id_as: str = "id") -> dict[str, Any]:
     """The columns of a part; the lines of a credit note are rows of their own."""
-    row = {field.name: _plain(getattr(facts, field.name)) for field in fields(facts) if field.name != "lines"}
+    row = {field.name: getattr(facts, field.name) for field in fields(facts) if field.name != "lines"}
     row[id_as] = row.pop("id")
     return row
-
-
-def _plain(value: Any) -> Any:
-    """Facts within facts as JSON: a list of objects, or one."""
-    if isinstance(value, tuple):
-        return [asdict(each) for each in value]
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else value

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -56,6 +57,22 @@ def store_notice(
     recipients = _recipients(session, tenant_id, kind)
     store_mail(session, tenant_id, recipients, key=f"notice:{key}", notice_id=notice_id, invitation_id=None, now=now)
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class ToldNotice:
+    """A notice to be written, with its tenant and key; `data` as `store_notice` takes it."""
+
+    tenant_id: int
+    kind: NoticeKind
+    data: Mapping[str, Any]
+    key: str
+
+
+def store_notices(session: Session, told: Iterable[ToldNotice], now: datetime) -> None:
+    """Write notices of several tenants, in the order in which everybody takes their locks."""
+    for each in sorted(told, key=lambda each: each.tenant_id):
+        store_notice(session, each.tenant_id, each.kind, each.data, key=each.key, now=now)
 
 
 def list_notices(session: Session, tenant_id: int, limit: int = PAGE, *, before: int | None = None) -> list[Notice]:

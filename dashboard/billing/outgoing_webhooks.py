@@ -5,18 +5,17 @@ A worker claims in one transaction, asks the endpoint with none open, and settle
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, literal, select, text
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dashboard.billing import webhook_signature
 from dashboard.billing.errors import IdempotencyConflict
+from dashboard.billing.outbox import Announcement, announce_all
 from dashboard.billing.usage import record_usage
 from dashboard.billing.usage_input import parse_usage
 from dashboard.models import DeliveryState, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
@@ -91,25 +90,8 @@ def announce(
     `only_to` names the one endpoint that gets it, whatever it asked for. `data` is JSON. The caller commits, then
     enqueues.
     """
-    body = json.dumps({"type": event_type, "timestamp": now.isoformat(), "data": data}, ensure_ascii=False)
-    message_id = session.scalar(
-        upsert(WebhookMessage)
-        .values(tenant_id=tenant_id, key=key, event_type=event_type, body=body, created_at=now)
-        .on_conflict_do_nothing(index_elements=["tenant_id", "key"])
-        .returning(WebhookMessage.id)
-    )
-    if message_id is None:
-        return False
-    wanted = WebhookEndpoint.event_types.contains([event_type]) if only_to is None else WebhookEndpoint.id == only_to
-    session.execute(
-        insert(WebhookDelivery).from_select(
-            ["tenant_id", "message_id", "endpoint_id", "next_attempt_at", "created_at"],
-            select(
-                WebhookEndpoint.tenant_id, literal(message_id), WebhookEndpoint.id, literal(now), literal(now)
-            ).where(WebhookEndpoint.tenant_id == tenant_id, WebhookEndpoint.enabled, wanted),
-        )
-    )
-    return True
+    announcement = Announcement(tenant_id, event_type, data, key)
+    return announce_all(session, [announcement], now, only_to=only_to) > 0
 
 
 def has_due_deliveries(session: Session, *, now: datetime, wall: datetime) -> bool:

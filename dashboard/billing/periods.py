@@ -1,4 +1,4 @@
-"""Billing periods: what Stripe bills by, calendar months where it bills nothing, and learning a new one."""
+"""Billing periods: what Stripe bills by, and calendar months where it bills nothing."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from dashboard.billing.plans import free_plan
-from dashboard.billing.rollups import rebucket
 from dashboard.models import BillingPeriod, Tenant
 
 
@@ -36,45 +34,6 @@ class Period:
     def key(self) -> str:
         """Its name in a URL: the day it begins."""
         return self.starts_at.strftime("%Y-%m-%d")
-
-
-def learn_period(
-    session: Session,
-    tenant_id: int,
-    *,
-    starts_at: datetime,
-    ends_at: datetime,
-    subscription_id: str,
-    plan: str | None,
-) -> None:
-    """Store a period Stripe told us of, and cut the hours at its edges.
-
-    A period that ended early (a cancellation) is told again with its new end. A period of an older subscription
-    that would run into this one ends where this one begins.
-    """
-    before = session.execute(
-        select(BillingPeriod.ends_at, BillingPeriod.plan).where(
-            BillingPeriod.tenant_id == tenant_id, BillingPeriod.starts_at == starts_at
-        )
-    ).first()
-    statement = insert(BillingPeriod).values(
-        tenant_id=tenant_id, starts_at=starts_at, ends_at=ends_at, subscription_id=subscription_id, plan=plan
-    )
-    session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["tenant_id", "starts_at"],
-            set_={
-                "ends_at": statement.excluded.ends_at,
-                "subscription_id": statement.excluded.subscription_id,
-                "plan": statement.excluded.plan,
-            },
-        )
-    )
-    edges = {starts_at, ends_at} if before is None else {ends_at, before.ends_at} - {starts_at}
-    if before is not None and before.ends_at == ends_at:
-        edges = set()
-    for edge in sorted(edges):
-        rebucket(session, tenant_id, edge)
 
 
 def known_periods(session: Session, tenant_id: int, *, newest: int = 24) -> list[BillingPeriod]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,52 +16,28 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.catalog import INTERVALS, base_lookup_key
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.known_prices import BoughtPlan, KnownPrices, read_prices
 from dashboard.billing.plans import PLANS, PricePins
 from dashboard.billing.ports import ItemFacts
 from dashboard.models import CatalogPrice, PriceMapping
 
 # The product of a plan at Stripe: its id tells whose plan a price made by hand is.
 PRODUCT_PREFIX = "countinghouse_"
-NO_PINS = PricePins(plans={}, meters={})
 _INTERVAL_OF = {unit: name for name, unit in INTERVALS.items()}
-
-
-class BoughtPlan(NamedTuple):
-    """What a subscription bought. `interval` is None where the price's is neither a month nor a year."""
-
-    plan: str
-    interval: str | None
-    price_id: str
 
 
 def plan_of_items(session: Session, items: Sequence[ItemFacts], pins: PricePins) -> BoughtPlan | None:
     """The plan of a subscription by its items, or None where no price of it means one of ours."""
-    known = plan_of_prices(session, [item.price_id for item in items], pins)
+    return plan_by(read_prices(session, {item.price_id for item in items}), items, pins)
+
+
+def plan_by(prices: KnownPrices, items: Sequence[ItemFacts], pins: PricePins) -> BoughtPlan | None:
+    """The same where the items' prices were read already."""
+    known = prices.bought_by([item.price_id for item in items], pins)
     if known:
         return known
     told = (_as_told(item) for item in items if not item.is_metered)
     return next((bought for bought in told if bought), None)
-
-
-def plan_of_prices(session: Session, price_ids: Sequence[str], pins: PricePins) -> BoughtPlan | None:
-    """The plan of the base price among these, by pins, by staff, by the catalogue's tables; or None."""
-    for price_id in price_ids:
-        if price_id in pins.plans:
-            return BoughtPlan(*pins.plans[price_id], price_id)
-    mapped = session.scalars(select(PriceMapping).where(PriceMapping.price_id.in_(price_ids))).first()
-    if mapped:
-        return BoughtPlan(mapped.plan, mapped.interval, mapped.price_id)
-    price = session.scalars(
-        select(CatalogPrice).where(CatalogPrice.price_id.in_(price_ids), CatalogPrice.usage_type.is_(None))
-    ).first()
-    return BoughtPlan(price.plan, price.interval, price.price_id) if price else None
-
-
-def plan_of_lines(session: Session, price_ids: Sequence[str]) -> str | None:
-    """The plan of an invoice by its prices: that of the base fee, else of a metered price."""
-    base = plan_of_prices(session, price_ids, NO_PINS)
-    metered = select(CatalogPrice.plan).where(CatalogPrice.price_id.in_(price_ids)).limit(1)
-    return base.plan if base else session.scalar(metered)
 
 
 def base_price_ids(items: Iterable[ItemFacts]) -> list[str]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.buckets import BUCKETED, DAY, LATEST, LEVEL
-from dashboard.database import lock_object
+from dashboard.database import lock_objects
 from dashboard.models import Tenant
 
 _TOTALS = f"""
     WITH recorded AS (
-        SELECT tenant_id, usage_type, quantity, occurred_at, recorded_at FROM billing_usage WHERE {{where}}
+        SELECT tenant_id, usage_type, quantity, occurred_at, recorded_at FROM {{source}}
     ), {BUCKETED}
     SELECT tenant_id, usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END AS quantity,
            count(*) AS events, max(occurred_at) AS last_at, max(recorded_at) AS recorded_at
@@ -23,16 +24,26 @@ _TOTALS = f"""
 
 # A bucket that lost all its rows stays with quantity 0: what was claimed for it must be taken back. Its `last_at` goes
 # back too, else a level read before that moment and reported later would not count.
-_EMPTY_HOUR = text(
-    """
+_CUTS = "unnest(CAST(:tenants AS bigint[]), CAST(:hours AS timestamptz[])) AS cut (tenant_id, hour)"
+_EMPTY_HOURS = text(
+    f"""
     UPDATE usage_rollups SET quantity = 0, events = 0, last_at = bucket_start
-     WHERE tenant_id = :tenant_id AND bucket_start >= :hour AND bucket_start < :next_hour
+      FROM {_CUTS}
+     WHERE usage_rollups.tenant_id = cut.tenant_id
+       AND bucket_start >= cut.hour AND bucket_start < cut.hour + interval '1 hour'
     """
 )
 
-_REFILL_HOUR = text(
+# One look-up an hour, however many there are and however large the ledger is.
+_ROWS_OF_HOURS = f"""
+    {_CUTS} CROSS JOIN LATERAL (
+        SELECT usage_type, quantity, occurred_at, recorded_at FROM billing_usage
+         WHERE tenant_id = cut.tenant_id AND occurred_at >= cut.hour AND occurred_at < cut.hour + interval '1 hour'
+        OFFSET 0) AS rows
+"""
+_REFILL_HOURS = text(
     "INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)"
-    + _TOTALS.format(where="tenant_id = :tenant_id AND occurred_at >= :hour AND occurred_at < :next_hour")
+    + _TOTALS.format(source=_ROWS_OF_HOURS)
     + """
     ON CONFLICT (tenant_id, usage_type, bucket_start) DO UPDATE SET
         quantity = EXCLUDED.quantity, events = EXCLUDED.events, last_at = EXCLUDED.last_at,
@@ -44,7 +55,8 @@ _REFILL_HOUR = text(
 _DIFFERENCES = text(
     f"""
     WITH ledger AS MATERIALIZED (
-        SELECT usage_type, bucket_start, quantity, events FROM ({_TOTALS.format(where="tenant_id = :tenant_id")}) t
+        SELECT usage_type, bucket_start, quantity, events
+          FROM ({_TOTALS.format(source="billing_usage WHERE tenant_id = :tenant_id")}) t
     ), differences AS (
         SELECT COALESCE(a.usage_type, b.usage_type) AS usage_type, 'hour' AS slot,
                COALESCE(a.bucket_start, b.bucket_start) AS bucket_start,
@@ -81,18 +93,24 @@ class Difference:
 
 
 def rebucket(session: Session, tenant_id: int, boundary: datetime) -> None:
-    """Cut the hour around a new period boundary again, from the ledger.
+    """Cut the hour around a new period boundary again, from the ledger. See `rebucket_all`."""
+    rebucket_all(session, [(tenant_id, boundary)])
 
-    Writers of this tenant wait meanwhile (they share its lock). What was claimed of the old bucket stays
-    noted on it, so the next claim takes back what moved and claims it in its new bucket.
+
+def rebucket_all(session: Session, boundaries: Iterable[tuple[int, datetime]]) -> None:
+    """Cut the hours around new period boundaries, (tenant, moment), again from the ledger.
+
+    Writers of these tenants wait meanwhile (they share their locks). What was claimed of an old bucket stays noted on
+    it, so the next claim takes back what moved and claims it in its new bucket.
     """
-    hour = boundary.replace(minute=0, second=0, microsecond=0)
-    if boundary == hour:
+    hours = {(tenant_id, at, at.replace(minute=0, second=0, microsecond=0)) for tenant_id, at in boundaries}
+    cuts = sorted({(tenant_id, hour) for tenant_id, at, hour in hours if at != hour})
+    if not cuts:
         return
-    scope = {"tenant_id": tenant_id, "hour": hour, "next_hour": hour + timedelta(hours=1)}
-    lock_object(session, "usage-of", tenant_id)
-    session.execute(_EMPTY_HOUR, scope)
-    session.execute(_REFILL_HOUR, scope)
+    lock_objects(session, [("usage-of", tenant_id) for tenant_id in sorted({tenant_id for tenant_id, _ in cuts})])
+    scope = {"tenants": [tenant_id for tenant_id, _ in cuts], "hours": [hour for _, hour in cuts]}
+    session.execute(_EMPTY_HOURS, scope)
+    session.execute(_REFILL_HOURS, scope)
 
 
 def verify_rollups(session: Session) -> list[Difference]:

@@ -8,9 +8,10 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from dashboard.billing.announcements import announce_subscription, state_of_subscription
-from dashboard.billing.customers import hold_tenant
-from dashboard.billing.plan_mapping import BoughtPlan, plan_of_prices
+from dashboard.billing.announcements import state_of_subscription, subscription_changed
+from dashboard.billing.customers import hold_tenants
+from dashboard.billing.known_prices import BoughtPlan, read_prices
+from dashboard.billing.outbox import announce_all
 from dashboard.billing.plans import PricePins
 from dashboard.models import BillingPeriod, Subscription, Tenant
 
@@ -62,15 +63,16 @@ def settle_unknown_prices(session: Session, tenant_id: int, pins: PricePins, now
     Nothing is fetched: only the meaning of the price is new. The mirror is held as by a sync, so that neither
     overwrites the other.
     """
-    hold_tenant(session, tenant_id)
+    hold_tenants(session, [tenant_id])
     waiting = session.scalars(
         select(Subscription)
         .where(Subscription.tenant_id == tenant_id, Subscription.unknown_price_ids != [])
         .execution_options(populate_existing=True)
-    )
+    ).all()
+    prices = read_prices(session, {price_id for each in waiting for price_id in each.unknown_price_ids})
     settled = 0
     for subscription in waiting:
-        bought = plan_of_prices(session, subscription.unknown_price_ids, pins)
+        bought = prices.bought_by(subscription.unknown_price_ids, pins)
         if bought is not None:
             _settle(session, subscription, bought, now)
             settled += 1
@@ -91,4 +93,7 @@ def _settle(session: Session, subscription: Subscription, bought: BoughtPlan, no
         )
         .values(plan=bought.plan)
     )
-    announce_subscription(session, subscription, before, now)
+    told = subscription_changed(
+        subscription.tenant_id, subscription.id, before, state_of_subscription(subscription), now
+    )
+    announce_all(session, [told] if told else [], now)

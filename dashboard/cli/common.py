@@ -8,6 +8,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 import click
+from sqlalchemy.exc import OperationalError
 
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.fields import MAX_ID
@@ -27,6 +28,9 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (InvalidInput, NotFound, ProviderRefused, ProviderUnavailable) as error:
             raise click.ClickException(str(error)) from error
+        except OperationalError as error:
+            reason = str(error.orig).strip().splitlines()
+            raise click.ClickException(f"the database cannot be reached: {reason[0] if reason else error}") from error
 
     return run
 

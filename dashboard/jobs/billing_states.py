@@ -10,10 +10,11 @@ from dashboard.jobs.outgoing import enqueue_due_webhooks
 from dashboard.wiring import unit_of_work, wiring
 
 log = structlog.get_logger()
+AT_ONCE = 50
 
 
 def follow_stale_states() -> int:
-    """Follow every state under which something changed, a transaction each; answers how many changed."""
+    """Follow every state under which something changed; answers how many changed."""
     with unit_of_work() as session:
         tenants = billing_state.list_stale_states(session)
     return _follow(tenants)
@@ -28,18 +29,23 @@ def follow_restricted_states() -> None:
 
 
 def _follow(tenants: list[int]) -> int:
-    """One tenant whose state cannot be followed does not stop the others: it stays stale for the next time."""
-    changed = 0
-    for tenant_id in tenants:
-        parts = wiring()
-        try:
-            with unit_of_work() as session:
-                changed += billing_state.follow_state(session, tenant_id, parts.payment_policy, parts.clock.now())
-        except Exception:
-            log.exception("billing state could not be followed", tenant=tenant_id)
+    """Some tenants a transaction. One whose state cannot be followed stays stale for the next time, alone."""
+    changed = sum(_follow_some(tenants[n : n + AT_ONCE]) for n in range(0, len(tenants), AT_ONCE))
     if changed:
         log.info("billing states changed", tenants=changed)
     return changed
+
+
+def _follow_some(tenants: list[int]) -> int:
+    parts = wiring()
+    try:
+        with unit_of_work() as session:
+            return billing_state.follow_states(session, tenants, parts.payment_policy, parts.clock.now())
+    except Exception:
+        if len(tenants) > 1:
+            return sum(_follow_some([tenant_id]) for tenant_id in tenants)
+        log.exception("billing state could not be followed", tenant=tenants[0])
+        return 0
 
 
 def fetch_partial_invoices() -> int:
@@ -50,7 +56,7 @@ def fetch_partial_invoices() -> int:
     for tenant_id, invoice_id in wanted:
         with unit_of_work() as session:
             lock_object(session, "stripe", invoice_id)
-            facts = invoices.fetch_whole_invoice(session, parts.billing, invoice_id, has_credit_notes=True)
+            facts = parts.billing.fetch_invoice(invoice_id, has_credit_notes=True)
             if facts is None or not invoices.sync_invoice(session, facts, parts.clock.now()):
                 invoices.give_up_on_invoice(session, tenant_id, invoice_id)
     return len(wanted)

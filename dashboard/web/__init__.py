@@ -5,7 +5,20 @@ from __future__ import annotations
 from apiflask import APIFlask
 
 from dashboard.config import Settings
-from dashboard.web import api, auth, errors, formats, json_times, pages, routing, security, staff, tenant, webhooks
+from dashboard.web import (
+    api,
+    auth,
+    errors,
+    formats,
+    hot_paths,
+    json_times,
+    pages,
+    routing,
+    security,
+    staff,
+    tenant,
+    webhooks,
+)
 from dashboard.web.api import document, openapi
 from dashboard.web.auth import invitations
 
@@ -33,3 +46,9 @@ def register(app: APIFlask, settings: Settings) -> None:
     for blueprint in (*api.BLUEPRINTS, *webhooks.BLUEPRINTS):
         security.csrf.exempt(blueprint)
     document.register(app)
+    usual = {
+        webhooks.stripe_events.PATH: webhooks.stripe_events.store_usual,
+        api.usage_events.PATH: api.usage_events.record_usual,
+    }
+    headers = [*security.fixed_headers(settings), security.NOT_KEPT]
+    app.wsgi_app = hot_paths.HotPaths(app, usual, headers)  # type: ignore[method-assign]

@@ -48,6 +48,11 @@ class Combined(Generic[Item, Result]):
         self._is_taken = False
         self._lock = Lock()
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether items wait for the next turn."""
+        return bool(self._waiting)
+
     def write(self, item: Item) -> Result:
         """Write one item, durably once this returns. Raises what the write raised."""
         own: _Waiting[Item, Result] = _Waiting(item)

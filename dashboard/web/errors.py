@@ -6,7 +6,8 @@ from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, g, jsonify, make_response, render_template, request
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from dashboard.billing.errors import (
@@ -101,6 +102,20 @@ def register(app: Flask) -> None:
     def unavailable(error: ProviderUnavailable) -> Response:
         log.warning("provider unavailable", error=str(error), path=request.path)
         response = answer(503, f"{error}. Please try again in a moment.")
+        response.headers["Retry-After"] = "5"
+        return response
+
+    @app.errorhandler(OperationalError)
+    @app.errorhandler(PoolTimeout)
+    def database_away(error: OperationalError | PoolTimeout) -> Response:
+        # A webhook answered so is sent again.
+        log.error("database out of reach", path=request.path, method=request.method, error=str(error))
+        detail = "The database cannot be reached. Please try again in a moment."
+        if request.path.startswith("/api/"):
+            response = answer(503, detail)
+        else:
+            # Without what templates are given elsewhere: the reader is in the database.
+            response = make_response(app.jinja_env.get_template("errors/503.html").render(detail=detail), 503)
         response.headers["Retry-After"] = "5"
         return response
 

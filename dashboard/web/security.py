@@ -36,10 +36,25 @@ def content_security_policy(settings: Settings) -> str:
     )
 
 
+def fixed_headers(settings: Settings) -> list[tuple[str, str]]:
+    """What stands in the head of every answer."""
+    headers = [
+        ("Content-Security-Policy", content_security_policy(settings)),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "same-origin"),
+    ]
+    if settings.public_url.startswith("https://"):
+        headers.append(("Strict-Transport-Security", "max-age=31536000"))
+    return headers
+
+
+NOT_KEPT = ("Cache-Control", "private, no-store")
+
+
 def register(app: Flask, settings: Settings) -> None:
     """Protect forms, and set the headers."""
     csrf.init_app(app)
-    policy = content_security_policy(settings)
+    headers = fixed_headers(settings)
 
     @app.before_request
     def refuse_nul() -> None:
@@ -49,12 +64,9 @@ def register(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def add_headers(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = policy
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "same-origin"
-        if settings.public_url.startswith("https://"):
-            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        for name, value in headers:
+            response.headers[name] = value
         if request.endpoint != "static":
-            response.headers.setdefault("Cache-Control", "private, no-store")
+            response.headers.setdefault(*NOT_KEPT)
             response.vary.update(("Cookie", "HX-Request", "HX-Request-Type"))
         return response

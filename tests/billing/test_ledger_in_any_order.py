@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
-from dashboard.billing.periods import learn_period
+from dashboard.billing.period_learning import learn_period
 from dashboard.billing.rollups import verify_rollups
 from dashboard.billing.totals import totals_between
 from dashboard.billing.usage import Recorded, record_each, record_groups, record_usages

@@ -10,8 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.known_prices import BoughtPlan, read_prices
 from dashboard.billing.periods import list_periods
-from dashboard.billing.plan_mapping import BoughtPlan, list_mappings, map_price, plan_of_items, plan_of_lines
+from dashboard.billing.plan_mapping import list_mappings, map_price, plan_of_items
 from dashboard.billing.plan_matrix import list_plans
 from dashboard.billing.plans import PricePins, store_price
 from dashboard.billing.ports import ItemFacts, SubscriptionFacts
@@ -233,7 +234,7 @@ def test_what_makes_no_sense_is_refused(session: Session, price_id: str, plan: s
 
 def test_an_invoices_plan_is_that_of_its_base_fee(session: Session) -> None:
     store_price(session, catalogue_price("price_sms", usage_type="SMS_SENT"))
-    assert plan_of_lines(session, ["price_sms"]) == "starter"
+    assert read_prices(session, ["price_sms"]).plan_of_lines(["price_sms"]) == "starter"
     map_price(session, "price_odd", "enterprise", "monthly", mapped_by="sam@example.com", now=NOON)
-    assert plan_of_lines(session, ["price_sms", "price_odd"]) == "enterprise"
-    assert plan_of_lines(session, ["price_nobody"]) is None
+    assert read_prices(session, ["price_sms", "price_odd"]).plan_of_lines(["price_sms", "price_odd"]) == "enterprise"
+    assert read_prices(session, ["price_nobody"]).plan_of_lines(["price_nobody"]) is None

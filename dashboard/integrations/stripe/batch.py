@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 import structlog
@@ -19,12 +20,15 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from dashboard.billing import webhook_queue
+from dashboard.billing.mirror import Mirror, hold_mirrors
 from dashboard.billing.plans import PricePins
-from dashboard.billing.ports import BillingProvider, ProviderUnavailable
+from dashboard.billing.ports import BillingProvider, CustomerFacts, ProviderUnavailable
 from dashboard.billing.webhook_queue import DueEvent
 from dashboard.database import holding_objects
+from dashboard.integrations.stripe.families.customers import CUSTOMER
+from dashboard.integrations.stripe.families.entitlements import ENTITLEMENTS
 from dashboard.integrations.stripe.handlers import KINDS, POINTERS
-from dashboard.integrations.stripe.subjects import Context, Outcome, Subject
+from dashboard.integrations.stripe.subjects import Context, Fetch, Kind, Outcome, Subject
 from dashboard.models import StripeEventState
 
 log = structlog.get_logger()
@@ -61,11 +65,16 @@ class Work:
     events: tuple[DueEvent, ...]
 
     @property
-    def owner(self) -> str:
-        """Whose it is: what belongs to one customer is written in one transaction."""
-        facts = self.fetched.facts
-        customer = getattr(facts, "customer_id", None)
-        return customer or (self.subject.id if self.subject.kind == "customer" else str(self.subject))
+    def kind(self) -> Kind:
+        """What kind of object it is."""
+        return KINDS[self.subject.kind]
+
+    @property
+    def customer_id(self) -> str | None:
+        """Whose it is, as far as it tells."""
+        if self.subject.kind in {CUSTOMER.name, ENTITLEMENTS.name}:
+            return self.subject.id
+        return getattr(self.fetched.facts, "customer_id", None)
 
 
 def settle_due_events(connection: Connection, tools: Tools, *, limit: int) -> int:
@@ -82,11 +91,9 @@ def settle_due_events(connection: Connection, tools: Tools, *, limit: int) -> in
         mine = {subject: texts for subject, texts in targets.items() if ("stripe", subject.id) in held}
         with Session(bind=connection) as session:
             waiting = webhook_queue.list_pending_of(session, [text for texts in mine.values() for text in texts])
-        works = _fetch_all(tools, mine, waiting)
-        settled = 0
-        for group in _by_owner(works):
-            settled += _apply(connection, tools, group)
-        return settled
+            plans = _plan(session, mine, waiting)
+        works = _fetch_all(tools, plans)
+        return sum(_apply(connection, tools, group) for group in _groups(works))
 
 
 def _targets(connection: Connection, tools: Tools, due: Sequence[DueEvent]) -> dict[Subject, set[str]]:
@@ -116,14 +123,31 @@ def _settle_pointer(connection: Connection, tools: Tools, events: Sequence[DueEv
         session.commit()
 
 
-def _fetch_all(tools: Tools, targets: dict[Subject, set[str]], waiting: Sequence[DueEvent]) -> list[Work]:
-    events: dict[str, list[DueEvent]] = {}
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """How an object is fetched, and the events that it will settle."""
+
+    fetch: Fetch
+    events: tuple[DueEvent, ...]
+
+
+def _plan(session: Session, targets: dict[Subject, set[str]], waiting: Sequence[DueEvent]) -> dict[Subject, Planned]:
+    """How to fetch each object about which events wait: another worker may have settled them before we held it."""
+    by_subject: dict[str, list[DueEvent]] = {}
     for event in waiting:
-        events.setdefault(event.subject, []).append(event)
-    # Another worker may have settled all of an object's events before we held it.
-    about = {s: tuple(e for text in sorted(texts) for e in events.get(text, ())) for s, texts in targets.items()}
-    ask = {each: partial(KINDS[each.kind].fetch, tools.provider, each.id) for each, found in about.items() if found}
-    return [Work(subject, answer, about[subject]) for subject, answer in _ask_all(tools.pool, ask).items()]
+        by_subject.setdefault(event.subject, []).append(event)
+    about = {s: tuple(e for text in sorted(texts) for e in by_subject.get(text, ())) for s, texts in targets.items()}
+    plans: dict[Subject, Planned] = {}
+    for name in {subject.kind for subject in about}:
+        events = {subject.id: found for subject, found in about.items() if found and subject.kind == name}
+        fetches = KINDS[name].plan(session, {each: {event.type for event in events[each]} for each in events})
+        plans |= {Subject(name, each): Planned(fetch, events[each]) for each, fetch in fetches.items()}
+    return plans
+
+
+def _fetch_all(tools: Tools, plans: dict[Subject, Planned]) -> list[Work]:
+    ask = {subject: partial(planned.fetch, tools.provider) for subject, planned in plans.items()}
+    return [Work(subject, answer, plans[subject].events) for subject, answer in _ask_all(tools.pool, ask).items()]
 
 
 def _ask_all(pool: Executor, asks: Mapping[Subject, Callable[[], Any]]) -> dict[Subject, Fetched]:
@@ -145,17 +169,21 @@ def _ask_all(pool: Executor, asks: Mapping[Subject, Callable[[], Any]]) -> dict[
     return dict(zip(asks, pool.map(ask, asks.values()), strict=True))
 
 
-def _by_owner(works: Iterable[Work]) -> list[list[Work]]:
-    """What is to be written together, customers before what hangs on them."""
-    groups: dict[str, list[Work]] = {}
-    for work in sorted(works, key=lambda work: (KINDS[work.subject.kind].order, work.subject.id)):
-        if not work.fetched.is_skipped:
-            groups.setdefault(work.owner, []).append(work)
-    return list(groups.values())
+def _groups(works: Iterable[Work]) -> list[list[Work]]:
+    """What is written in one transaction: nearly all of it, and what asks Stripe meanwhile by itself, afterwards."""
+    ready = sorted(
+        (work for work in works if not work.fetched.is_skipped),
+        key=lambda work: (work.kind.order, work.kind.name, work.subject.id),
+    )
+    together = [work for work in ready if not work.kind.is_alone]
+    return [each for each in (together, *([work] for work in ready if work.kind.is_alone)) if each]
 
 
 def _apply(connection: Connection, tools: Tools, group: Sequence[Work]) -> int:
-    """Write a group in one transaction; should that fail, each in its own. Answers how many events are settled."""
+    """Write a group in one transaction; should that fail, half of it in each of two, down to the one that fails.
+
+    Answers how many events are settled.
+    """
     try:
         with Session(bind=connection) as session:
             settled = _apply_together(session, tools, group)
@@ -163,7 +191,8 @@ def _apply(connection: Connection, tools: Tools, group: Sequence[Work]) -> int:
             return settled
     except Exception:
         if len(group) > 1:
-            return sum(_apply(connection, tools, [work]) for work in group)
+            half = len(group) // 2
+            return _apply(connection, tools, group[:half]) + _apply(connection, tools, group[half:])
         error = traceback.format_exc()
         log.warning("stripe object not synced", subject=str(group[0].subject), exc_info=True)
         with Session(bind=connection) as session:
@@ -174,15 +203,27 @@ def _apply(connection: Connection, tools: Tools, group: Sequence[Work]) -> int:
 
 def _apply_together(session: Session, tools: Tools, group: Sequence[Work]) -> int:
     now = tools.now()
-    context = Context(session, tools.provider, tools.pins, now)
-    settled: dict[Outcome, list[str]] = {}
     for work in group:
         if work.fetched.error is not None:
             log.warning("stripe object not fetched", subject=str(work.subject), error=work.fetched.error)
             webhook_queue.mark_attempts_failed(session, work.events, work.fetched.error, now)
-            continue
-        outcome = KINDS[work.subject.kind].apply(context, work.subject.id, work.fetched.facts)
-        settled.setdefault(outcome, []).extend(event.id for event in work.events)
+    fetched = [work for work in group if work.fetched.error is None]
+    context = Context(session, tools.provider, tools.pins, now, _hold(session, fetched, now))
+    settled: dict[Outcome, list[str]] = {}
+    for kind, works in groupby(fetched, key=lambda work: work.kind):
+        found = {work.subject.id: work for work in works}
+        outcomes = kind.apply(context, {each: work.fetched.facts for each, work in found.items()})
+        for each, work in found.items():
+            settled.setdefault(outcomes[each], []).extend(event.id for event in work.events)
+    context.mirror.finish()
     for outcome, ids in settled.items():
         webhook_queue.mark_settled(session, ids, outcome.state, now, outcome.customer_id)
     return sum(map(len, settled.values()))
+
+
+def _hold(session: Session, works: Sequence[Work], now: datetime) -> Mirror:
+    """Every tenant that the objects are of, or name: all are held before the first is written."""
+    together = [work for work in works if not work.kind.is_alone]
+    customers = {work.customer_id for work in together if work.customer_id}
+    named = {work.fetched.facts.tenant_id for work in together if isinstance(work.fetched.facts, CustomerFacts)}
+    return hold_mirrors(session, customers, now, named={each for each in named if each is not None})

@@ -24,8 +24,8 @@ def build_client(settings: Settings, *, timeout: float = 20, retries: int = 2) -
 
     `timeout` is the seconds that Stripe has for an answer, `retries` how often it is asked again.
     """
-    http = stripe.RequestsClient(timeout=timeout)
-    return _client(settings, settings.stripe_secret_key.get_secret_value(), http, retries=retries)
+    key = settings.stripe_secret_key.get_secret_value()
+    return _client(settings, key, fast_client(timeout), retries=retries)
 
 
 def build_meter_client(settings: Settings, key: str | None = None) -> StripeClient:

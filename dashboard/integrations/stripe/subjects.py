@@ -6,13 +6,15 @@ the table in `handlers` says where in the event the id of the object to fetch st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy.orm import Session
 
+from dashboard.billing.mirror import Mirror
 from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.models import StripeEventState
@@ -22,12 +24,13 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every sync works with."""
+    """What every sync works with. `mirror` holds the tenants of every customer that the objects in hand name."""
 
     session: Session
     provider: BillingProvider
     pins: PricePins
     now: datetime
+    mirror: Mirror
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +67,44 @@ def waits_for(customer_id: str) -> Outcome:
     return Outcome(StripeEventState.WAITING, customer_id)
 
 
+Fetch = Callable[[BillingProvider], Any]
+# Ids of objects of one kind, each with the types of the events that led to it.
+Wanted = Mapping[str, Collection[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of object that is fetched whole and overwrites our copy.
 
-    `fetch` answers the facts, or None when Stripe has no such object; it is called in threads, outside any transaction.
-    `apply` writes them. Objects of a lower `order` are written first: a customer is tied before its invoices come.
+    `plan` answers how to fetch each: the fetch answers the facts, or None when Stripe has no such object, and is called
+    in threads, outside any transaction. `apply` writes the facts of several, by id, and answers what became of each.
+    Objects of a lower `order` are written first: a customer is tied before its invoices come. One that `is_alone` is
+    written in a transaction of its own, because writing it asks Stripe again.
     """
 
     name: str
     order: int
-    fetch: Callable[[BillingProvider, str], Any]
-    apply: Callable[[Context, str, Any], Outcome]
+    plan: Callable[[Session, Wanted], Mapping[str, Fetch]]
+    apply: Callable[[Context, Mapping[str, Any]], Mapping[str, Outcome]]
+    is_alone: bool = False
+
+
+def fetch_each(
+    fetch: Callable[[BillingProvider, str], Any],
+) -> Callable[[Session, Wanted], Mapping[str, Fetch]]:
+    """The plan where one call by id does for each."""
+    return lambda _, wanted: {each: partial(_by_id, fetch, each) for each in wanted}
+
+
+def _by_id(fetch: Callable[[BillingProvider, str], Any], object_id: str, provider: BillingProvider) -> Any:
+    return fetch(provider, object_id)
+
+
+def apply_each(
+    apply: Callable[[Context, str, Any], Outcome],
+) -> Callable[[Context, Mapping[str, Any]], Mapping[str, Outcome]]:
+    """Writing one by one, for kinds of which there are few."""
+    return lambda context, found: {each: apply(context, each, facts) for each, facts in found.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,13 +37,19 @@ def required_scope(view: object) -> Scope | None:
     return found
 
 
+def bearer_of(header: str) -> str | None:
+    """The key in an `Authorization` header, or None."""
+    scheme, _, key = header.partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
 def require_key() -> Response | None:
     """Put the key's tenant and name where the view finds them and count the call, or stop with 401 or 403.
 
     It costs one indexed query a second for each key.
     """
-    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-    caller = known_callers.find(session(), key.strip(), now()) if scheme.lower() == "bearer" else None
+    key = bearer_of(request.headers.get("Authorization", ""))
+    caller = known_callers.find(session(), key, now()) if key is not None else None
     if caller is None:
         raise Unauthorized("Send your key as: Authorization: Bearer ch_…", www_authenticate=WWWAuthenticate("bearer"))
     g.tenant_id, g.api_key_id, g.api_key_name = caller.tenant_id, caller.key_id, caller.key_name

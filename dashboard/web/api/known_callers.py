@@ -25,10 +25,10 @@ class KnownCallers:
 
     def find(self, session: Session, key: str, now: datetime) -> Caller | None:
         """Who calls with this key, as `find_caller` says, or said within the last second. Notes that it was used."""
-        print_ = sha256(key.encode(errors="replace")).digest()
-        until, caller = self._known.get(print_, (0.0, None))
-        if caller is not None and time.monotonic() < until and not caller.is_expired(now):
+        caller = self.recall(key, now)
+        if caller is not None:
             return caller
+        print_ = _print_of(key)
         caller = find_caller(session, key, now)
         if caller is None:
             self._known.pop(print_, None)
@@ -40,9 +40,18 @@ class KnownCallers:
         self._known[print_] = (time.monotonic() + KNOWN_FOR, caller)
         return caller
 
+    def recall(self, key: str, now: datetime) -> Caller | None:
+        """Who showed this key within the last second, None where nobody did."""
+        until, caller = self._known.get(_print_of(key), (0.0, None))
+        return caller if caller is not None and time.monotonic() < until and not caller.is_expired(now) else None
+
     def forget(self) -> None:
         """Look at every key again: one was revoked."""
         self._known.clear()
+
+
+def _print_of(key: str) -> bytes:
+    return sha256(key.encode(errors="replace")).digest()
 
 
 known_callers = KnownCallers()

@@ -81,9 +81,12 @@ def register(app: Flask, settings: Settings) -> None:
 def count_api_request(caller: Caller) -> None:
     """Count the call in hand, which this caller's key authenticated."""
     rule = request.url_rule.rule if request.url_rule else request.path
-    counted = ApiRequest(
-        int(now().timestamp()), caller.tenant_id, caller.key_id, caller.key_name, f"{request.method} {rule}"
-    )
+    count_call(caller, f"{request.method} {rule}")
+
+
+def count_call(caller: Caller, endpoint: str) -> None:
+    """Count a call of this caller; `endpoint` is its method and address."""
+    counted = ApiRequest(int(now().timestamp()), caller.tenant_id, caller.key_id, caller.key_name, endpoint)
     _counter().count(counted)
 
 

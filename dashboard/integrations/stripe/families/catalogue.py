@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboard.billing.plans import stop_selling
 from dashboard.billing.ports_events import PriceFacts
-from dashboard.integrations.stripe.subjects import PROCESSED, Context, Kind, Outcome
+from dashboard.integrations.stripe.subjects import PROCESSED, Context, Kind, Outcome, apply_each, fetch_each
 
 
 def apply_price(context: Context, price_id: str, facts: PriceFacts | None) -> Outcome:
@@ -14,4 +14,6 @@ def apply_price(context: Context, price_id: str, facts: PriceFacts | None) -> Ou
     return PROCESSED
 
 
-PRICE = Kind("price", 0, lambda provider, object_id: provider.fetch_price(object_id), apply_price)
+PRICE = Kind(
+    "price", 0, fetch_each(lambda provider, object_id: provider.fetch_price(object_id)), apply_each(apply_price)
+)

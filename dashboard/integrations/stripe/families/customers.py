@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dashboard.billing import customers
+from collections.abc import Mapping
+
+from dashboard.billing.customer_ties import sync_customers
 from dashboard.billing.ports import CustomerFacts
 from dashboard.integrations.stripe.subjects import (
     IGNORED,
@@ -12,22 +14,28 @@ from dashboard.integrations.stripe.subjects import (
     Kind,
     Outcome,
     Subject,
+    fetch_each,
     id_in,
     waits_for,
 )
 
 
-def apply_customer(context: Context, _: str, facts: CustomerFacts | None) -> Outcome:
-    """Tie it to the tenant it names; a customer that names none waits until somebody ties it."""
+def apply_customers(context: Context, found: Mapping[str, CustomerFacts | None]) -> dict[str, Outcome]:
+    """Tie each to the tenant it names; a customer that names none waits until somebody ties it."""
+    sync_customers(context.mirror, [facts for facts in found.values() if facts is not None])
+    return {each: _outcome(context, each, facts) for each, facts in found.items()}
+
+
+def _outcome(context: Context, customer_id: str, facts: CustomerFacts | None) -> Outcome:
     if facts is None:
         return IGNORED
-    customers.sync_customer(context.session, facts)
-    if facts.deleted or customers.tenant_of_customer(context.session, facts.id):
-        return PROCESSED
-    return waits_for(facts.id)
+    is_settled = facts.deleted or context.mirror.tenant_of(customer_id) is not None
+    return PROCESSED if is_settled else waits_for(customer_id)
 
 
-CUSTOMER = Kind("customer", 0, lambda provider, object_id: provider.fetch_customer(object_id), apply_customer)
+CUSTOMER = Kind(
+    "customer", 0, fetch_each(lambda provider, object_id: provider.fetch_customer(object_id)), apply_customers
+)
 
 
 def customer_before(event: Event) -> Subject | None:

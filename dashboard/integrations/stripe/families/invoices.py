@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
+
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from dashboard.billing import invoices
 from dashboard.billing.ports import BillingProvider
@@ -11,25 +15,42 @@ from dashboard.integrations.stripe.subjects import (
     IGNORED,
     PROCESSED,
     Context,
+    Fetch,
     Kind,
     Outcome,
     Pointer,
     Subject,
+    Wanted,
     waits_for,
 )
 from dashboard.models import Invoice
 
-
-def fetch_invoice(provider: BillingProvider, invoice_id: str) -> InvoiceFacts | None:
-    """With its credit notes in any case: a voided one shows in none of the invoice's amounts."""
-    return provider.fetch_invoice(invoice_id, has_credit_notes=True)
+CREDIT_NOTES = "credit_note."
 
 
-def apply_invoice(context: Context, invoice_id: str, facts: InvoiceFacts | None) -> Outcome:
-    """Overwrite our copy; a draft that was deleted at Stripe goes here too."""
-    if facts is not None:
-        known = invoices.sync_invoice(context.session, facts, context.now)
-        return PROCESSED if known else waits_for(facts.customer_id)
+def plan_invoices(session: Session, wanted: Wanted) -> Mapping[str, Fetch]:
+    """An invoice's amounts tell of its credit notes, but for those that were voided: whoever knows of one, asks."""
+    noted = invoices.list_credited(session, wanted.keys())
+    noted |= {each for each, types in wanted.items() if any(kind.startswith(CREDIT_NOTES) for kind in types)}
+    return {each: partial(_fetch_invoice, each, each in noted) for each in wanted}
+
+
+def _fetch_invoice(invoice_id: str, has_credit_notes: bool, provider: BillingProvider) -> InvoiceFacts | None:
+    return provider.fetch_invoice(invoice_id, has_credit_notes=has_credit_notes)
+
+
+def apply_invoices(context: Context, found: Mapping[str, InvoiceFacts | None]) -> dict[str, Outcome]:
+    """Overwrite our copies; a draft that was deleted at Stripe goes here too."""
+    present = {each: facts for each, facts in found.items() if facts is not None}
+    invoices.sync_invoices(context.mirror, list(present.values()))
+    outcomes = {each: _forget(context, each) for each in found.keys() - present.keys()}
+    for each, facts in present.items():
+        known = context.mirror.tenant_of(facts.customer_id) is not None
+        outcomes[each] = PROCESSED if known else waits_for(facts.customer_id)
+    return outcomes
+
+
+def _forget(context: Context, invoice_id: str) -> Outcome:
     gone = context.session.scalars(select(Invoice).where(Invoice.id == invoice_id)).first()
     if gone is None:
         return IGNORED
@@ -37,7 +58,7 @@ def apply_invoice(context: Context, invoice_id: str, facts: InvoiceFacts | None)
     return PROCESSED
 
 
-INVOICE = Kind("invoice", 2, fetch_invoice, apply_invoice)
+INVOICE = Kind("invoice", 2, plan_invoices, apply_invoices)
 
 
 def follow_payment(provider: BillingProvider, payment_intent_id: str) -> Subject | None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dashboard.billing.meter_errors import store_meter_errors
 from dashboard.billing.ports_events import MeterErrorFacts
-from dashboard.integrations.stripe.subjects import IGNORED, PROCESSED, Context, Event, Kind, Outcome, Subject
+from dashboard.integrations.stripe.subjects import (
+    IGNORED,
+    PROCESSED,
+    Context,
+    Event,
+    Kind,
+    Outcome,
+    Subject,
+    apply_each,
+    fetch_each,
+)
 
 
 def apply_report(context: Context, _: str, facts: MeterErrorFacts | None) -> Outcome:
@@ -15,7 +25,12 @@ def apply_report(context: Context, _: str, facts: MeterErrorFacts | None) -> Out
     return PROCESSED
 
 
-METER_ERRORS = Kind("meter_errors", 0, lambda provider, object_id: provider.fetch_meter_errors(object_id), apply_report)
+METER_ERRORS = Kind(
+    "meter_errors",
+    0,
+    fetch_each(lambda provider, object_id: provider.fetch_meter_errors(object_id)),
+    apply_each(apply_report),
+)
 
 
 def report(event: Event) -> Subject | None:

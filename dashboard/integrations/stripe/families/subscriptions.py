@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from dashboard.billing import checkouts, subscription_outlooks
 from dashboard.billing.ports_subscriptions import SetupFacts
 from dashboard.billing.subscription_outlooks import WholeSubscription
-from dashboard.integrations.stripe.subjects import IGNORED, PROCESSED, Context, Kind, Outcome, waits_for
+from dashboard.integrations.stripe.subjects import (
+    IGNORED,
+    PROCESSED,
+    Context,
+    Kind,
+    Outcome,
+    apply_each,
+    fetch_each,
+    waits_for,
+)
 
 
-def apply_subscription(context: Context, _: str, whole: WholeSubscription | None) -> Outcome:
-    """Overwrite our copy. Stripe keeps ended subscriptions, so one that is not there was never ours."""
-    if whole is None:
-        return IGNORED
-    known = subscription_outlooks.apply_whole(context.session, context.pins, whole, context.now)
-    return PROCESSED if known else waits_for(whole.customer_id)
+def apply_subscriptions(context: Context, found: Mapping[str, WholeSubscription | None]) -> dict[str, Outcome]:
+    """Overwrite our copies. Stripe keeps ended subscriptions, so one that is not there was never ours."""
+    present = {each: whole for each, whole in found.items() if whole is not None}
+    subscription_outlooks.sync_wholes(context.mirror, context.pins, list(present.values()))
+    outcomes = dict.fromkeys(found, IGNORED)
+    for each, whole in present.items():
+        known = context.mirror.tenant_of(whole.customer_id) is not None
+        outcomes[each] = PROCESSED if known else waits_for(whole.customer_id)
+    return outcomes
 
 
-SUBSCRIPTION = Kind("subscription", 1, subscription_outlooks.read_whole, apply_subscription)
+SUBSCRIPTION = Kind("subscription", 1, fetch_each(subscription_outlooks.read_whole), apply_subscriptions)
 
 
 def apply_checkout(context: Context, _: str, found: SetupFacts | None) -> Outcome:
@@ -27,4 +41,10 @@ def apply_checkout(context: Context, _: str, found: SetupFacts | None) -> Outcom
     return PROCESSED if known else IGNORED
 
 
-CHECKOUT = Kind("checkout", 1, lambda provider, object_id: provider.read_checkout(object_id), apply_checkout)
+CHECKOUT = Kind(
+    "checkout",
+    1,
+    fetch_each(lambda provider, object_id: provider.read_checkout(object_id)),
+    apply_each(apply_checkout),
+    is_alone=True,
+)
