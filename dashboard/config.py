@@ -135,6 +135,8 @@ class Settings(BaseSettings):
     mail_url: Annotated[SecretStr | None, AfterValidator(_mail_url)] = None
     mail_from: Annotated[str | None, AfterValidator(_mail_address)] = None
     mail_outbox: Path | None = None
+    # Whole seconds that Stripe's meter summaries may lag behind what it was told.
+    reconciliation_delay: int = Field(default=3_600, ge=0, le=86_400)
 
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     session_cookie_secure: bool | None = None

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from dashboard.billing.ports_events import EventProvider
 from dashboard.billing.ports_invoices import InvoiceProvider
+from dashboard.billing.ports_meter_reading import MeterReader
 from dashboard.billing.ports_proposals import ProposalProvider
 from dashboard.billing.ports_subscriptions import SubscriptionProvider
 from dashboard.billing.ports_telephony import TelephonyRecords
@@ -97,7 +98,7 @@ class SubscriptionFacts:
     created_at: datetime
 
 
-class BillingProvider(EventProvider, InvoiceProvider, ProposalProvider, SubscriptionProvider, Protocol):
+class BillingProvider(MeterReader, EventProvider, InvoiceProvider, ProposalProvider, SubscriptionProvider, Protocol):
     """Customers, checkout and the objects we mirror."""
 
     def fetch_customer(self, customer_id: str) -> CustomerFacts | None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -103,10 +103,22 @@ def rebucket_all(session: Session, boundaries: Iterable[tuple[int, datetime]]) -
     Writers of these tenants wait meanwhile (they share their locks). What was claimed of an old bucket stays noted on
     it, so the next claim takes back what moved and claims it in its new bucket.
     """
-    hours = {(tenant_id, at, at.replace(minute=0, second=0, microsecond=0)) for tenant_id, at in boundaries}
+    hours = {(tenant_id, at, _hour_of(at)) for tenant_id, at in boundaries}
     cuts = sorted({(tenant_id, hour) for tenant_id, at, hour in hours if at != hour})
-    if not cuts:
-        return
+    if cuts:
+        _rebuild(session, cuts)
+
+
+def rebuild_hour(session: Session, tenant_id: int, moment: datetime) -> None:
+    """Add the buckets of an hour up again from the ledger. Writers of this tenant wait meanwhile."""
+    _rebuild(session, [(tenant_id, _hour_of(moment))])
+
+
+def _hour_of(moment: datetime) -> datetime:
+    return moment.replace(minute=0, second=0, microsecond=0)
+
+
+def _rebuild(session: Session, cuts: Sequence[tuple[int, datetime]]) -> None:
     lock_objects(session, [("usage-of", tenant_id) for tenant_id in sorted({tenant_id for tenant_id, _ in cuts})])
     scope = {"tenants": [tenant_id for tenant_id, _ in cuts], "hours": [hour for _, hour in cuts]}
     session.execute(_EMPTY_HOURS, scope)

@@ -11,6 +11,7 @@ from dashboard.billing import rollups
 from dashboard.cli.sync import sync_usage
 from dashboard.cli.twilio_check import check_twilio_usage
 from dashboard.cli.usage_import import import_usage
+from dashboard.cli.usage_reconcile import usage_reconcile
 from dashboard.jobs.storage import measure_storage
 from dashboard.wiring import now, unit_of_work
 
@@ -18,6 +19,7 @@ usage_commands = AppGroup("usage", help="The usage ledger.")
 usage_commands.add_command(import_usage)
 usage_commands.add_command(check_twilio_usage)
 usage_commands.add_command(sync_usage)
+usage_commands.add_command(usage_reconcile)
 
 
 @usage_commands.command("verify")

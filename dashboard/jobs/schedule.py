@@ -13,6 +13,7 @@ from dashboard.jobs.metering import HOUR, start_sync, sync_meters
 from dashboard.jobs.outgoing import announce_usage_thresholds, enqueue_due_webhooks
 from dashboard.jobs.prices import settle_prices
 from dashboard.jobs.queues import METERING, OUTGOING, WEBHOOKS, enqueue
+from dashboard.jobs.reconciliation import reconcile_due
 from dashboard.jobs.staff_totals import end_staff_views, refresh_staff_totals
 from dashboard.jobs.storage import enqueue_storage_reading, read_storage_of_all
 from dashboard.jobs.telephony import settle_telephony
@@ -31,6 +32,8 @@ def register(scheduler: CronScheduler) -> None:
     scheduler.register(check_twilio, WEBHOOKS, cron="20 4 * * *", job_timeout=HOUR, result_ttl=0)
     # Minute 2: the hour that just ended is complete, and Stripe's invoice still waits an hour after a period's end.
     scheduler.register(sync_hourly, METERING, cron="2 * * * *", job_timeout=HOUR, result_ttl=0)
+    # After the sync; a period that runs is due once a day.
+    scheduler.register(reconcile_due, METERING, cron="20 * * * *", job_timeout=HOUR, result_ttl=0)
     scheduler.register(announce_usage_thresholds, OUTGOING, interval=60, result_ttl=0)
     scheduler.register(follow_restricted_states, WEBHOOKS, interval=300, result_ttl=0)
     # After an upgrade only: there is nothing to fetch once all invoices are kept whole.

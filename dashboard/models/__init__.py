@@ -24,6 +24,7 @@ from dashboard.models.phone_number import PhoneNumber, UnassignedCallback
 from dashboard.models.proposal import BillingProposal, ProposalKind, ProposalState
 from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
+from dashboard.models.reconciliation import CheckState, FindingState, ReconciliationCheck, ReconciliationFinding
 from dashboard.models.schedule_tick import ScheduleTick
 from dashboard.models.staff import StaffCount, StaffView, TenantUsageTotal
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
@@ -46,12 +47,14 @@ __all__ = [
     "Call",
     "CatalogMeter",
     "CatalogPrice",
+    "CheckState",
     "CheckoutSession",
     "CheckoutState",
     "CreditNote",
     "CreditNoteLine",
     "DeliveryState",
     "Direction",
+    "FindingState",
     "ImportState",
     "Invitation",
     "Invoice",
@@ -71,6 +74,8 @@ __all__ = [
     "PriceMapping",
     "ProposalKind",
     "ProposalState",
+    "ReconciliationCheck",
+    "ReconciliationFinding",
     "Refund",
     "Role",
     "ScheduleTick",

@@ -38,12 +38,21 @@ class Subscription(Base):
 
 
 class BillingPeriod(Base):
-    """A period `[starts_at, ends_at)` for which Stripe bills this tenant's usage, UTC, to the second."""
+    """A period `[starts_at, ends_at)` for which Stripe bills this tenant's usage, UTC, to the second.
+
+    `check_due_at` is when its reconciliation is due; None once ledger, meters and final invoice were found equal.
+    """
 
     __tablename__ = "billing_periods"
     __table_args__ = (
         CheckConstraint("ends_at >= starts_at", name="order"),
         Index("ix_billing_periods_end", "tenant_id", "ends_at"),
+        Index(
+            "ix_billing_periods_check_due",
+            "tenant_id",
+            "check_due_at",
+            postgresql_where=text("check_due_at IS NOT NULL"),
+        ),
     )
 
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
@@ -51,3 +60,4 @@ class BillingPeriod(Base):
     ends_at: Mapped[datetime]
     subscription_id: Mapped[str]
     plan: Mapped[str | None]
+    check_due_at: Mapped[datetime | None] = mapped_column(server_default=text("'epoch'"))

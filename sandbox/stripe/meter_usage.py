@@ -38,15 +38,18 @@ def uses_between(world: World, meter: Thing, customer: str, start: int, stop: in
 
 
 def aggregate(meter: Thing, uses: list[Use]) -> int:
-    """The sum, the number or the last of these events; a negative total bills as 0."""
+    """The sum, the number or the last of these events.
+
+    In doubt: that a summary may be negative. Stripe's pages say only what a negative total of a period bills.
+    """
     formula = meter["default_aggregation"]["formula"]
     if formula == "count":
         return len(uses)
     if formula == "last":
-        return max(uses[-1].value, 0) if uses else 0
-    return max(sum(use.value for use in uses), 0)
+        return uses[-1].value if uses else 0
+    return sum(use.value for use in uses)
 
 
 def quantity_between(world: World, meter: Thing, customer: str, start: int, stop: int) -> int:
-    """What `[start, stop)` bills."""
-    return aggregate(meter, uses_between(world, meter, customer, start, stop))
+    """What `[start, stop)` bills; a negative total bills as 0."""
+    return max(aggregate(meter, uses_between(world, meter, customer, start, stop)), 0)

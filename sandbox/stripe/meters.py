@@ -91,6 +91,9 @@ def index_summaries(world: World, params: Params, meter: str) -> Thing:
             raise StripeFault(f"{name} must be aligned with minute boundaries.", param=name)
     window = params.choice("value_grouping_window", ("hour", "day"))
     size = {"hour": 3_600, "day": 86_400}.get(window or "", 0)
+    for name, moment in (("start_time", start), ("end_time", stop)):
+        if size and moment % size:
+            raise StripeFault(f"{name} must be aligned with {window} boundaries.", param=name)
     groups: dict[int, list[Use]] = defaultdict(list)
     for use in uses_between(world, thing, customer, start, stop):
         groups[use.timestamp // size * size if size else start].append(use)

@@ -11,6 +11,7 @@ from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, Stri
 from dashboard.integrations.stripe.client import domain_errors, if_there
 from dashboard.integrations.stripe.event_gateway import EventGateway
 from dashboard.integrations.stripe.invoice_gateway import InvoiceGateway
+from dashboard.integrations.stripe.meter_reader import MeterReaderGateway
 from dashboard.integrations.stripe.payment_gateway import PaymentGateway
 from dashboard.integrations.stripe.proposal_gateway import ProposalGateway
 from dashboard.integrations.stripe.subscription_gateway import SubscriptionGateway
@@ -20,13 +21,20 @@ from dashboard.integrations.stripe.translate import (
 
 
 class StripeGateway(
-    EventGateway, InvoiceGateway, ProposalGateway, CheckoutGateway, SubscriptionGateway, PaymentGateway
+    EventGateway,
+    InvoiceGateway,
+    MeterReaderGateway,
+    ProposalGateway,
+    CheckoutGateway,
+    SubscriptionGateway,
+    PaymentGateway,
 ):
     """The billing provider of `billing.ports`, by the official SDK."""
 
     def __init__(self, client: StripeClient, *, automatic_tax: bool = False) -> None:
         EventGateway.__init__(self, client)
         InvoiceGateway.__init__(self, client)
+        MeterReaderGateway.__init__(self, client)
         ProposalGateway.__init__(self, client)
         StripeAccess.__init__(self, client, automatic_tax=automatic_tax)
 

@@ -26,6 +26,7 @@ from dashboard.web.staff import (  # noqa: E402 (they add their views)
     prices,  # noqa: F401
     proposals,  # noqa: F401
     queues,  # noqa: F401
+    reconciliation,  # noqa: F401
     subscriptions,  # noqa: F401
     syncs,  # noqa: F401
     tenants,  # noqa: F401

@@ -58,6 +58,7 @@ from dashboard.web.tenant import (  # noqa: E402 (they add their views)
     alerts,  # noqa: F401
     api_keys,  # noqa: F401
     audit,  # noqa: F401
+    checked_invoices,  # noqa: F401
     invoice_lines,  # noqa: F401
     invoices,  # noqa: F401
     late_usage,  # noqa: F401

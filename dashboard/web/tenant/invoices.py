@@ -13,6 +13,7 @@ from dashboard.billing.invoice_reports import (
     sum_invoices,
 )
 from dashboard.billing.invoice_search import InvoiceQuery, count_invoices
+from dashboard.billing.reconciliation.reports import find_checked
 from dashboard.web.tenant import BUYERS, blueprint
 from dashboard.wiring import session
 
@@ -53,4 +54,5 @@ def invoice(invoice_id: str) -> str:
         "tenant/invoices/show.html",
         invoice=find_invoice(session(), g.tenant.id, invoice_id),
         may_pay=g.role in BUYERS,
+        checked=find_checked(session(), g.tenant.id, invoice_id),
     )

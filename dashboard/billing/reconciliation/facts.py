@@ -1,0 +1,239 @@
+"""What we hold of a billing period: ledger and rollups, meter events, invoice lines, proposals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import case, func, select, text
+from sqlalchemy.orm import Session
+
+from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
+from dashboard.billing.pricing import metered_prices
+from dashboard.billing.reconciliation.parts import BY_PROPOSAL, HOUR, Batch, Billed, Bucket, Subject
+from dashboard.billing.usage_types import LEVELS
+from dashboard.models import (
+    BillingPeriod,
+    BillingProposal,
+    FindingState,
+    Invoice,
+    InvoiceLine,
+    MeterEvent,
+    ProposalKind,
+    ReconciliationCheck,
+    ReconciliationFinding,
+)
+
+# A transaction that was under way at the last look may have committed behind it.
+MARGIN = timedelta(hours=1)
+
+# One statement, so that ledger and rollups are of the same moment. Ledger rows before `since` were compared before.
+_BUCKETS = text(
+    f"""
+    WITH recorded AS (
+        SELECT tenant_id, usage_type, quantity, occurred_at FROM billing_usage
+         WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types)
+           AND occurred_at >= :since AND occurred_at < :stop
+    ), {BUCKETED}, ledger AS (
+        SELECT usage_type, bucket_start, CASE WHEN {LEVEL} THEN {LATEST} ELSE sum(quantity) END AS quantity,
+               count(*) AS events
+          FROM bucketed GROUP BY usage_type, bucket_start
+    ), rollups AS (
+        SELECT usage_type, bucket_start, quantity, events, claimed, settled, is_due FROM usage_rollups
+         WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types)
+           AND bucket_start >= :start AND bucket_start < :stop
+    )
+    SELECT usage_type, bucket_start, l.quantity AS ledger, l.events AS ledger_events, r.quantity AS rollup, r.events,
+           r.claimed, r.settled, r.is_due
+      FROM ledger l FULL JOIN rollups r USING (usage_type, bucket_start)
+     ORDER BY usage_type, bucket_start
+    """
+)
+
+_CHANGED_SINCE = text(
+    """
+    SELECT min(bucket_start) FROM usage_rollups
+     WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types)
+       AND bucket_start >= :start AND bucket_start < :stop AND recorded_at >= :seen
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A billing period to reconcile."""
+
+    tenant_id: int
+    start: datetime
+    end: datetime
+    plan: str | None
+    subscription_id: str
+
+
+def find_period(session: Session, tenant_id: int, start: datetime) -> Period | None:
+    """The period that begins then, unless it has no length."""
+    row = session.get(BillingPeriod, (tenant_id, start), populate_existing=True)
+    if row is None or row.ends_at <= row.starts_at:
+        return None
+    return Period(tenant_id, row.starts_at, row.ends_at, row.plan, row.subscription_id)
+
+
+def read_subjects(
+    session: Session, period: Period, hours: Mapping[str, Mapping[datetime, int]], *, is_thorough: bool
+) -> list[Subject]:
+    """All facts of a period, one subject for each usage type of `hours` (what Stripe's meters hold).
+
+    Unless `is_thorough`, of the ledger only what changed since the last look is added up again.
+    """
+    usage_types = sorted(hours)
+    # Buckets before batches: what is claimed in between is then seen as a batch that is still to be sent.
+    buckets = _buckets(session, period, usage_types, is_thorough=is_thorough)
+    batches = _batches(session, period, usage_types)
+    billed = _billed(session, period, usage_types)
+    proposed = _proposed(session, period)
+    priced = metered_prices(session, period.tenant_id, period.plan, period.subscription_id)
+    repaired = _repaired(session, period)
+    return [
+        Subject(
+            usage_type=name,
+            is_level=name in LEVELS,
+            start=period.start,
+            end=period.end,
+            buckets=tuple(buckets[name]),
+            batches=tuple(batches[name]),
+            hours=hours[name],
+            billed=billed.get(name),
+            proposed=proposed.get(name, 0),
+            is_priced=name in priced,
+            repaired=repaired,
+        )
+        for name in usage_types
+    ]
+
+
+def _buckets(session: Session, period: Period, usage_types: list[str], *, is_thorough: bool) -> dict[str, list[Bucket]]:
+    scope: dict[str, object] = {
+        "tenant_id": period.tenant_id,
+        "usage_types": usage_types,
+        "start": period.start,
+        "stop": period.end,
+    }
+    since = period.start if is_thorough else _since(session, period, usage_types, scope)
+    found: dict[str, list[Bucket]] = defaultdict(list)
+    for row in session.execute(_BUCKETS, {**scope, "since": since}):
+        was_added_up = row.bucket_start >= since
+        found[row.usage_type].append(
+            Bucket(
+                start=row.bucket_start,
+                ledger=int(row.ledger or 0) if was_added_up else row.rollup,
+                events=(row.ledger_events or 0) if was_added_up else row.events,
+                rollup=row.rollup or 0,
+                claimed=row.claimed or 0,
+                settled=row.settled or 0,
+                is_due=bool(row.is_due) and (row.events > 0 if row.usage_type in LEVELS else row.rollup != row.claimed),
+            )
+        )
+    return found
+
+
+def _since(session: Session, period: Period, usage_types: list[str], scope: dict[str, object]) -> datetime:
+    """From where on the ledger may differ from what was compared before: the first bucket that changed."""
+    known = session.scalars(
+        select(ReconciliationCheck.verified_at).where(
+            ReconciliationCheck.tenant_id == period.tenant_id,
+            ReconciliationCheck.period_start == period.start,
+            ReconciliationCheck.usage_type.in_(usage_types),
+        )
+    ).all()
+    if len(known) < len(usage_types):
+        return period.start
+    changed: datetime | None = session.scalar(_CHANGED_SINCE, {**scope, "seen": min(known) - MARGIN})
+    return changed or period.end
+
+
+def _batches(session: Session, period: Period, usage_types: Iterable[str]) -> dict[str, list[Batch]]:
+    """Meter events of the period, and of the hour before it: the minute of its beginning is shared."""
+    rows = session.execute(
+        select(
+            MeterEvent.usage_type,
+            MeterEvent.id,
+            MeterEvent.identifier,
+            MeterEvent.bucket_start,
+            MeterEvent.timestamp,
+            MeterEvent.value,
+            MeterEvent.state,
+            MeterEvent.kind,
+            MeterEvent.sent_at,
+            MeterEvent.cancel_asked_at,
+            MeterEvent.error_code,
+        )
+        .where(
+            MeterEvent.tenant_id == period.tenant_id,
+            MeterEvent.usage_type.in_(usage_types),
+            MeterEvent.bucket_start >= period.start - HOUR,
+            MeterEvent.bucket_start < period.end,
+        )
+        .order_by(MeterEvent.id)
+    )
+    found: dict[str, list[Batch]] = defaultdict(list)
+    for usage_type, *values in rows:
+        found[usage_type].append(Batch(*values))
+    return found
+
+
+def _billed(session: Session, period: Period, usage_types: list[str]) -> dict[str, Billed]:
+    """What the period's invoices bill; a type without a line is billed 0 by an invoice that bills others."""
+    rows = session.execute(
+        select(
+            InvoiceLine.usage_type,
+            func.sum(InvoiceLine.quantity),
+            func.max(Invoice.id),
+            func.bool_and(Invoice.finalized_at.is_not(None)),
+        )
+        .join(Invoice, (Invoice.tenant_id == InvoiceLine.tenant_id) & (Invoice.id == InvoiceLine.invoice_id))
+        .where(
+            InvoiceLine.tenant_id == period.tenant_id,
+            InvoiceLine.usage_type.is_not(None),
+            InvoiceLine.period_start >= period.start,
+            InvoiceLine.period_end <= period.end,
+            Invoice.status != "void",
+        )
+        .group_by(InvoiceLine.usage_type)
+    ).all()
+    found = {name: Billed(int(quantity or 0), id_, is_final) for name, quantity, id_, is_final in rows}
+    if found:
+        other = next(iter(found.values()))
+        is_final = all(billed.is_final for billed in found.values())
+        for name in usage_types:
+            found.setdefault(name, Billed(0, other.invoice_id, is_final))
+    return found
+
+
+def _proposed(session: Session, period: Period) -> dict[str, int]:
+    """Units that proposals ask for, less those that they give back, whatever staff decided about the money."""
+    sign = case((BillingProposal.kind == ProposalKind.INVOICE_ITEM, 1), else_=-1)
+    rows = session.execute(
+        select(BillingProposal.usage_type, func.sum(sign * BillingProposal.quantity))
+        .where(
+            BillingProposal.tenant_id == period.tenant_id,
+            BillingProposal.period_start >= period.start,
+            BillingProposal.period_start < period.end,
+        )
+        .group_by(BillingProposal.usage_type)
+    )
+    return {name: int(quantity) for name, quantity in rows}
+
+
+def _repaired(session: Session, period: Period) -> frozenset[str]:
+    return frozenset(
+        session.scalars(
+            select(ReconciliationFinding.key).where(
+                ReconciliationFinding.tenant_id == period.tenant_id,
+                ReconciliationFinding.period_start == period.start,
+                ReconciliationFinding.state == FindingState.REPAIRED,
+                ReconciliationFinding.repair.in_(BY_PROPOSAL),
+            )
+        )
+    )

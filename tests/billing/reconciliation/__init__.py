@@ -1,0 +1,1 @@
+"""Reconciliation: comparing, keeping what was found, repairing."""
