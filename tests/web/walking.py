@@ -88,8 +88,17 @@ def _ids(tenant_id: int) -> dict[str, object]:
         for name, table in tables.items()
     }
     ids |= {name: db.session.scalar(text("SELECT min(id) FROM sync_runs")) for name in ("sync_id", "run_id")}
-    made_up: dict[str, object] = dict.fromkeys(("call_id", "message_id", "invitation_id", "proposal_id", "position"), 1)
-    made_up |= {"method_id": "pm_none", "job_id": "none", "key": "none", "token": "none", "day": "2026-06-15"}
+    made_up: dict[str, object] = dict.fromkeys(
+        ("call_id", "message_id", "invitation_id", "proposal_id", "position", "finding_id"), 1
+    )
+    made_up |= {
+        "method_id": "pm_none",
+        "job_id": "none",
+        "key": "none",
+        "token": "none",
+        "day": "2026-06-15",
+        "period": "none",
+    }
     return {
         "tenant_id": tenant_id,
         "usage_type": "SMS_SENT",
