@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from flask import Flask
 from sqlalchemy import event
 
 from dashboard.app import create_app
@@ -56,9 +57,8 @@ class Watched:
         self._fuse.burn()
 
 
-def sync_until(step: int, tenant_id: int) -> None:
+def sync_until(app: Flask, step: int, tenant_id: int) -> None:
     """Record usage, correct what was sent before, and sync; killed at this step."""
-    app = create_app()
     with app.app_context():
         wrong = metered.use(tenant_id, 5, ago=timedelta(hours=2))
         metered.use(tenant_id, step, "STORAGE_USED_MB")
@@ -75,10 +75,11 @@ def sync_until(step: int, tenant_id: int) -> None:
 def main() -> None:
     """Step by step, until one sync has fewer steps than it was given."""
     tenant_id = int(sys.argv[1])
+    app = create_app()  # connects to nothing yet, so the processes share nothing
     for step in range(1, MOST):
         child = os.fork()
         if child == 0:
-            sync_until(step, tenant_id)
+            sync_until(app, step, tenant_id)
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if not os.WIFSIGNALED(status):

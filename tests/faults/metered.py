@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 from sqlalchemy import select, text
 
@@ -49,7 +50,7 @@ def use(
 ) -> int:
     """Record usage; the id of its ledger row."""
     moment = now()
-    body = usage_body(quantity=quantity, usage_type=usage_type, **more)
+    body = usage_body(quantity=quantity, usage_type=usage_type, idempotency_key=str(uuid4()), **more)
     if "corrects_id" not in body:
         body["occurred_at"] = (moment - ago).isoformat()
     with unit_of_work() as session:

@@ -39,7 +39,7 @@ _LOCK = text(
            p.subscription_id, r.bucket_start < :oldest AS is_too_old, ({FINAL_INVOICE} LIMIT 1) AS invoice_id
       FROM usage_rollups r JOIN billing_periods p ON {IN_PERIOD}
      WHERE r.tenant_id = :tenant_id AND {CHANGED} AND {_UNSENDABLE}
-     ORDER BY p.starts_at, r.usage_type, r.bucket_start
+     ORDER BY r.usage_type, r.bucket_start
        FOR UPDATE OF r
     """
 )
@@ -91,7 +91,7 @@ def settle_unsendable(session: Session, tenant_id: int, now: datetime, usage_typ
     """Propose what of this tenant no meter can be told, and settle its claims. Answers how many buckets."""
     lock_object(session, "proposals-of", tenant_id)
     rows = session.execute(_LOCK, scope(session, now, usage_types, tenant_id=tenant_id)).mappings().all()
-    for (starts_at, usage_type), group in groupby(rows, key=lambda row: (row["starts_at"], row["usage_type"])):
+    for (usage_type, starts_at), group in groupby(rows, key=lambda row: (row["usage_type"], row["starts_at"])):
         buckets = list(group)
         last = buckets[-1]
         invoice_id = next((row["invoice_id"] for row in buckets if row["invoice_id"]), None)

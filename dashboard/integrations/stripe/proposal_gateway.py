@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, cast
 
+import stripe
 from stripe import StripeClient
 
 from dashboard.billing.ports_proposals import ExtraAmount
@@ -59,14 +61,36 @@ class ProposalGateway:
             for note in notes.auto_paging_iter():
                 if _key_of(note) == key:
                     return note.id
-            preview = self._v1.credit_notes.preview(cast("Any", wanted))
-            # What an invoice that is paid gets back is said in full; on an open one less is due.
-            back = {"credit_amount": preview.post_payment_amount} if preview.post_payment_amount else {}
+            # What an invoice that is paid gives back is said in full; on an open one less is due.
+            is_paid = self._v1.invoices.retrieve(invoice_id).status == "paid"
+            back = {"credit_amount": self._total_of(invoice_id, dict(lines))} if is_paid else {}
             note = self._v1.credit_notes.create(
                 cast("Any", {**wanted, **back, "memo": description, "metadata": {"proposal": key}}),
                 {"idempotency_key": key},
             )
         return note.id
+
+    def _total_of(self, invoice_id: str, credited: Mapping[str, int]) -> int:
+        """What amounts of lines come to with their share of discounts and of tax on top.
+
+        In doubt: Stripe says that the parts must add up to the total, not how it rounds shares. A wrong sum is refused.
+        """
+        total = 0
+        for line in self._v1.invoices.line_items.list(invoice_id, {"limit": 100}).auto_paging_iter():
+            amount = credited.get(line.id, 0)
+            if amount:
+                added = sum(_share(tax.amount, amount, line) for tax in line.taxes or [] if _is_on_top(tax))
+                off = sum(_share(each.amount, amount, line) for each in line.discount_amounts or [])
+                total += amount + added - off
+        return total
+
+
+def _is_on_top(tax: stripe.InvoiceLineItem.Tax) -> bool:
+    return tax.tax_behavior == "exclusive"
+
+
+def _share(part: int, amount: int, line: stripe.InvoiceLineItem) -> int:
+    return int((Decimal(part) * amount / line.amount).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def _key_of(made: Any) -> str | None:
