@@ -51,6 +51,27 @@ _REFILL_HOURS = text(
     """
 )
 
+_EMPTY_DAY = text(
+    "UPDATE usage_days SET quantity = 0, events = 0, last_at = day_start"
+    " WHERE tenant_id = :tenant_id AND day_start = :day"
+)
+_REFILL_DAY = text(
+    f"""
+    INSERT INTO usage_days (tenant_id, usage_type, day_start, quantity, events, last_at, recorded_at)
+    SELECT tenant_id, usage_type, CAST(:day AS timestamptz),
+           CASE WHEN {LEVEL} THEN (array_agg(quantity ORDER BY bucket_start DESC))[1] ELSE sum(quantity) END,
+           sum(events), max(last_at), max(recorded_at)
+      FROM usage_rollups
+     WHERE tenant_id = :tenant_id AND bucket_start >= :day
+       AND bucket_start < CAST(:day AS timestamptz) + interval '1 day'
+       AND events > 0
+     GROUP BY tenant_id, usage_type
+    ON CONFLICT (tenant_id, usage_type, day_start) DO UPDATE SET
+        quantity = EXCLUDED.quantity, events = EXCLUDED.events, last_at = EXCLUDED.last_at,
+        recorded_at = EXCLUDED.recorded_at
+    """
+)
+
 # Days follow from the buckets of the ledger, read once: their sum, or the last reading.
 _DIFFERENCES = text(
     f"""
@@ -110,8 +131,12 @@ def rebucket_all(session: Session, boundaries: Iterable[tuple[int, datetime]]) -
 
 
 def rebuild_hour(session: Session, tenant_id: int, moment: datetime) -> None:
-    """Add the buckets of an hour up again from the ledger. Writers of this tenant wait meanwhile."""
-    _rebuild(session, [(tenant_id, _hour_of(moment))])
+    """Add the buckets of an hour, and its day, up again from the ledger. Writers of this tenant wait meanwhile."""
+    hour = _hour_of(moment)
+    _rebuild(session, [(tenant_id, hour)])
+    scope = {"tenant_id": tenant_id, "day": hour.replace(hour=0)}
+    session.execute(_EMPTY_DAY, scope)
+    session.execute(_REFILL_DAY, scope)
 
 
 def _hour_of(moment: datetime) -> datetime:

@@ -9,6 +9,7 @@ from flask import Flask
 from sqlalchemy import select, text
 
 from dashboard.billing.reconciliation.reports import find_checked
+from dashboard.billing.rollups import verify_rollups
 from dashboard.database import db
 from dashboard.jobs.metering import send_usage_of
 from dashboard.jobs.reconciliation import reconcile_due, reconcile_period, repair_finding
@@ -215,11 +216,14 @@ def test_a_rollup_that_was_tampered_with_is_added_up_again(life: Life) -> None:
     life.record("SMS_SENT", 7, 2 * HOUR)
     life.sync()
     with unit_of_work() as session:
-        session.execute(text("UPDATE usage_rollups SET quantity = 9"))
+        for table in ("usage_rollups", "usage_days"):
+            session.execute(text(f"UPDATE {table} SET quantity = 9"))
     look(life)
     (finding,) = findings(life)
     assert (finding.kind, finding.expected, finding.found) == ("rollup", 7, 9)
     assert repair_finding(life.tenant_id, finding.id, "staff")
+    with unit_of_work() as session:
+        assert verify_rollups(session) == []
     life.sync()
     assert look(life) == "waiting"
     assert life.at_stripe("SMS_SENT", life.start, life.end) == 7
