@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import BigInteger, Boolean, DateTime, Select, and_, select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotFound
@@ -19,8 +20,9 @@ from dashboard.models import Invoice, Tenant
 INVOICES = 4
 
 # One statement for what are single rows: a page has few queries to spend.
-_FACTS = text(
-    """
+_FACTS = (
+    text(
+        """
     SELECT (SELECT amount FROM usage_budgets WHERE tenant_id = :tenant_id) AS budget,
            (SELECT stops FROM usage_budgets WHERE tenant_id = :tenant_id) AS budget_stops,
            EXISTS (SELECT FROM api_keys WHERE tenant_id = :tenant_id AND revoked_at IS NULL
@@ -28,6 +30,11 @@ _FACTS = text(
            EXISTS (SELECT FROM usage_days WHERE tenant_id = :tenant_id) AS has_usage,
            (SELECT max(recorded_at) FROM usage_days WHERE tenant_id = :tenant_id AND day_start >= :since) AS updated_at
     """
+    )
+    .columns(
+        budget=BigInteger, budget_stops=Boolean, has_key=Boolean, has_usage=Boolean, updated_at=DateTime(timezone=True)
+    )
+    .subquery()
 )
 
 
@@ -80,7 +87,7 @@ class Overview:
 
 
 def view_overview(session: Session, tenant: Tenant, now: datetime) -> Overview:
-    """The overview of the running period: five queries, six where the plan is about to change.
+    """The overview of the running period: four queries, five where the plan is about to change.
 
     Raises `NotFound` for a tenant that there was not yet at `now`.
     """
@@ -97,7 +104,8 @@ def view_overview(session: Session, tenant: Tenant, now: datetime) -> Overview:
     )
     reaching = [(meter.reached_at, meter) for meter in meters if meter.reached_at is not None]
     since = period.starts_at.replace(hour=0, minute=0, second=0, microsecond=0)
-    facts = session.execute(_FACTS, {"tenant_id": tenant.id, "now": now, "since": since}).one()
+    rows = session.execute(_with_invoices(tenant.id), {"tenant_id": tenant.id, "now": now, "since": since}).all()
+    facts = rows[0]
     return Overview(
         period=period,
         meters=meters,
@@ -107,7 +115,7 @@ def view_overview(session: Session, tenant: Tenant, now: datetime) -> Overview:
         budget=facts.budget,
         budget_stops=bool(facts.budget_stops),
         currency=bill.currency,
-        invoices=_last_invoices(session, tenant.id),
+        invoices=tuple(row.Invoice for row in rows if row.Invoice is not None),
         has_key=facts.has_key,
         has_usage=facts.has_usage,
         updated_at=facts.updated_at,
@@ -138,7 +146,12 @@ def _reached_at(
     return now + (end - now) * ((included - used) / (forecast.expected - used))
 
 
-def _last_invoices(session: Session, tenant_id: int) -> tuple[Invoice, ...]:
-    newest = select(Invoice).where(Invoice.tenant_id == tenant_id, Invoice.status != "draft")
-    rows = newest.order_by(Invoice.created_at.desc(), Invoice.id.desc()).limit(INVOICES)
-    return tuple(session.scalars(rows))
+def _with_invoices(tenant_id: int) -> Select[Any]:
+    """The facts, once for each of the newest invoices, or once where there is none."""
+    newest = select(Invoice.id).where(Invoice.tenant_id == tenant_id, Invoice.status != "draft")
+    newest = newest.order_by(Invoice.created_at.desc(), Invoice.id.desc()).limit(INVOICES)
+    return (
+        select(_FACTS, Invoice)
+        .outerjoin(Invoice, and_(Invoice.tenant_id == tenant_id, Invoice.id.in_(newest)))
+        .order_by(Invoice.created_at.desc(), Invoice.id.desc())
+    )

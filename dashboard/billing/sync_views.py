@@ -13,7 +13,6 @@ from dashboard.billing.errors import NotFound
 from dashboard.billing.metering import count_owed
 from dashboard.billing.sync_runs import LIVE
 from dashboard.billing.usage_types import USAGE_TYPES
-from dashboard.billing.webhook_inbox import count_inbox
 from dashboard.models import MeterEvent, MeterEventState, SyncRun, SyncState, Tenant
 
 
@@ -170,8 +169,6 @@ class SyncOverview:
     too_old_buckets: int
     pending_events: int
     rejected_events: int
-    pending_webhooks: int
-    failed_webhooks: int
     last_complete_at: datetime | None
 
 
@@ -183,13 +180,11 @@ def overview(session: Session, now: datetime) -> SyncOverview:
         .group_by(MeterEvent.state)
     )
     counts = {row.state: row.waiting for row in rows}
-    owed, inbox = count_owed(session, now), count_inbox(session)
+    owed = count_owed(session, now)
     return SyncOverview(
         unclaimed_buckets=owed.claimable,
         too_old_buckets=owed.too_old,
         pending_events=counts.get(MeterEventState.PENDING, 0),
         rejected_events=counts.get(MeterEventState.REJECTED, 0),
-        pending_webhooks=inbox.pending,
-        failed_webhooks=inbox.failed,
         last_complete_at=last_complete_at(session),
     )

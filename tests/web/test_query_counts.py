@@ -17,10 +17,6 @@ from tests.web.walking import World, make_world, rules
 MOST = 6
 # Pages that may make more, and why. A number only ever goes down; no page is added that reads more with more history.
 MORE = {
-    "tenant.invoice": (8, "lines, payments, attempts, credit notes and refunds have tables of their own"),
-    "tenant.usage": (8, "several spans of the same rollups"),
-    "tenant.alerts": (10, "the plan's limits and the tenant's own stand side by side"),
-    "staff.syncs": (8, "figures of six tables"),
     "tenant.preview_plan": (99, "asks Stripe, which takes longer than any query of ours"),
     "tenant.ask_cancel": (99, "asks Stripe, which takes longer than any query of ours"),
     "tenant.payment_methods": (99, "asks Stripe, which takes longer than any query of ours"),

@@ -6,7 +6,6 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from dashboard.billing.billing_state import list_delinquent
 from dashboard.billing.errors import InvalidInput, NotNow
 from dashboard.billing.plans import catalog
 from dashboard.billing.sync_runs import cancel_run, need_tenant, read_usage_types
@@ -69,7 +68,6 @@ def _page(error: InvalidInput | None = None) -> str:
         "staff/syncs/index.html",
         page=list_runs(session(), before=read_before()),
         overview=overview(session(), now()),
-        delinquent=list_delinquent(session()),
         meters=catalog().metered,
         given=request.form,
         error=error,
