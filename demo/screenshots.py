@@ -17,6 +17,9 @@ OWN = {
     "usage-actions": "/tenants/1/usage/actions",
     "invoices": "/invoices",
     "invoice": "/invoices",
+    "line": "/invoices",
+    "line-day": "/invoices",
+    "upcoming": "/tenants/1/invoices/upcoming",
     "plans": "/plans",
     "change": "/tenants/1/plans/change?plan=professional",
     "subscription": "/tenants/1/subscription",
@@ -28,6 +31,7 @@ OWN = {
     "alerts": "/tenants/1/settings/alerts",
     "audit": "/tenants/1/settings/audit",
     "notices": "/tenants/1/notices",
+    "own-syncs": "/tenants/1/syncs",
     "reference": "/api/docs",
 }
 STAFF = {
@@ -38,6 +42,10 @@ STAFF = {
     "queues": "/staff/queues",
     "syncs": "/staff/syncs",
     "sync": "/staff/syncs/1",
+    "reconciliation": "/staff/reconciliation",
+    "meter-errors": "/staff/meter-errors",
+    "proposals": "/staff/proposals",
+    "twilio": "/staff/twilio",
     "stripe-webhooks": "/staff/webhooks",
     "subscriptions": "/staff/subscriptions",
     "prices": "/staff/prices",
@@ -81,7 +89,11 @@ def photograph(browser: Browser, theme: str, width: int, login: dict[str, str], 
 def visit(page: Page, name: str, path: str) -> None:
     """Go there and wait until all of it is drawn."""
     page.goto(f"{BASE}{path}")
-    if name == "invoice":
+    if name in {"invoice", "line", "line-day"}:
+        page.locator("tbody th a").first.click()
+    if name in {"line", "line-day"}:
+        page.locator("a[href*='/lines/']").first.click()
+    if name == "line-day":
         page.locator("tbody th a").first.click()
     page.wait_for_load_state("networkidle")
 

@@ -76,6 +76,8 @@ def test_every_page_is_accessible_and_fits(
     visits += [(owner, f"{tenant}/payment-methods"), (owner, f"{tenant}/plans/change?plan=professional")]
     visits += [(staff, f"/staff/{page}") for page in ("syncs", "subscriptions", "webhooks", "meter-errors")]
     visits += [(staff, f"/staff{page}") for page in ("", "/tenants", "/dead-letters", "/queues")]
+    visits += [(staff, f"/staff/{page}") for page in ("reconciliation", "proposals", "twilio")]
+    visits += [(owner, f"{tenant}/{page}") for page in ("syncs", "invoices/upcoming", "webhooks")]
     visits += [(staff, f"/staff/tenants/{tenant_id}"), (staff, f"/staff/tenants/{tenant_id}/view")]
     visits += [(None, "/login"), (None, "/api/docs")]
     problems: list[str] = []
