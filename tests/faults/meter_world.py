@@ -168,18 +168,20 @@ class Life:
         return life
 
     def mirror(self) -> None:
-        """Hear of the subscription and its latest invoice, as their webhooks would have us do."""
+        """Hear of the subscription, as its webhooks would have us do."""
         parts = wiring()
         whole = read_whole(parts.billing, self.subscription_id)
-        latest = self.world.stripe.v1.subscriptions.retrieve(self.subscription_id).latest_invoice
         assert whole is not None
         with unit_of_work() as session:
             assert apply_whole(session, parts.pins, whole, now())
-        if latest:
-            invoice = parts.billing.fetch_invoice(str(latest))
-            assert invoice is not None
-            with unit_of_work() as session:
-                sync_invoice(session, invoice, now())
+
+    def mirror_invoice(self) -> None:
+        """Hear of the latest invoice."""
+        latest = self.world.stripe.v1.subscriptions.retrieve(self.subscription_id).latest_invoice
+        invoice = wiring().billing.fetch_invoice(str(latest))
+        assert invoice is not None
+        with unit_of_work() as session:
+            assert sync_invoice(session, invoice, now())
 
     def record(self, usage_type: str, quantity: int, ago: timedelta) -> None:
         """Record an action that happened a while ago, but not before the subscription."""

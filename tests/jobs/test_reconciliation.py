@@ -141,10 +141,12 @@ def test_a_month_is_settled_when_ledger_meter_and_invoice_are_equal(life: Life, 
     assert (check_of(life).state, check_of(life).reason) == ("waiting", "period")
     life.world.advance_to(life.end + 10 * timedelta(minutes=1))
     life.mirror()
+    life.mirror_invoice()
     assert look(life) == "waiting"
     assert check_of(life).reason == "draft"
     life.world.advance_to(life.end + 2 * HOUR)
     life.mirror()
+    life.mirror_invoice()
     assert look(life) == "equal"
     check = check_of(life)
     assert (check.ledger, check.told, check.summary, check.invoiced, check.events) == (131, 131, 131, 131, 2)
@@ -168,6 +170,7 @@ def test_a_batch_that_is_lost_for_a_final_invoice_is_proposed_once(life: Life) -
     life.lose(batch_of(life, "SMS_SENT"))
     life.world.advance_to(life.end + 3 * HOUR)
     life.mirror()
+    life.mirror_invoice()
     look(life)
     (finding,) = findings(life)
     assert (finding.kind, finding.repair) == ("dropped", "invoice_item")
@@ -185,6 +188,7 @@ def test_a_doubled_batch_on_a_final_invoice_is_to_be_credited(life: Life) -> Non
     life.deliver(batch_of(life, "SMS_SENT"), "somebody-else")
     life.world.advance_to(life.end + 3 * HOUR)
     life.mirror()
+    life.mirror_invoice()
     look(life)
     (finding,) = findings(life)
     assert (finding.kind, finding.repair) == ("doubled", "credit_note")
