@@ -15,7 +15,7 @@ demo: $(VENV)/embedded.stamp ## Everything at http://127.0.0.1:5000 with six mon
 
 test: $(VENV)/development.stamp ## Every check and every test, as CI runs them
 	@$(MAKE) --no-print-directory lint
-	@browser="$$(sh scripts/find-browser.sh)" && BROWSER_PATH="$$browser" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@browser="$$(sh scripts/find-browser.sh)" && BROWSER_PATH="$$browser" $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/development.stamp ## Format, style, types and layers
 	@$(BIN)/ruff format --check .
