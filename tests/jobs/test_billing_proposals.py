@@ -53,6 +53,7 @@ def test_what_comes_after_the_final_invoice_is_billed_or_given_back_by_hand_once
     deliver_webhooks(client)
     invoice = db.session.scalars(select(Invoice).where(Invoice.billing_reason == "subscription_cycle")).one()
     assert invoice.status == "paid"
+    invoice_id = invoice.id
 
     use(tenant_id, 200, ago=now() - used_at)
     sync_meters(start_sync("tests"))
@@ -72,7 +73,7 @@ def test_what_comes_after_the_final_invoice_is_billed_or_given_back_by_hand_once
     deliver_webhooks(client)
     db.session.rollback()
     note = db.session.scalars(select(CreditNote)).one()
-    assert (note.id, note.subtotal, note.invoice_id) == (note_id, 720, invoice.id)
+    assert (note.id, note.subtotal, note.invoice_id) == (note_id, 720, invoice_id)
     assert open_proposals() == []
     rollups = db.session.scalars(select(UsageRollup).where(UsageRollup.usage_type == "SMS_SENT")).all()
     assert [row.quantity - row.claimed for row in rollups] == [0] * len(rollups)
