@@ -134,7 +134,7 @@ def test_when_the_grace_is_over_sending_stops_and_recording_goes_on(debtor: Debt
     follow_restricted_states()
     assert debtor.state().access == "read_only"
     assert "Sending is stopped" in debtor.browser.get(f"/tenants/{debtor.tenant_id}/usage").text
-    staff = log_in(debtor.app, staff=True).get("/staff/syncs").text
+    staff = log_in(debtor.app, staff=True).get("/staff").text
     assert "Reads only" in staff
 
 

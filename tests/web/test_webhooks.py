@@ -183,7 +183,7 @@ def test_a_failure_keeps_its_traceback_is_tried_again_and_at_last_left_for_staff
         work_off()
     db.session.rollback()
     assert stored_event().state == "failed"
-    assert "Needs a look" in log_in(app, staff=True).get("/staff/syncs").text
+    assert f"/staff/webhooks/{stored_event().id}" in log_in(app, staff=True).get("/staff/webhooks?state=failed").text
 
 
 def test_the_sweeper_finds_what_a_lost_queue_forgot(client: FlaskClient, app: Flask) -> None:
