@@ -37,7 +37,7 @@ from tests.platform import set_up_stripe
 from tests.sandbox_server import SandboxServer
 
 ROUNDS = 6
-SCHEDULES = int(os.environ.get("METER_SCHEDULES", "500"))
+SCHEDULES = int(os.environ.get("METER_SCHEDULES", "200"))
 # So many in one test, for the sake of its time-out and of tests that run side by side.
 TENANTS = 25
 # The same schedules each time, so that a failure is a change's doing; another number tries others.
