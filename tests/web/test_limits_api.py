@@ -59,6 +59,7 @@ def test_a_budget_is_set_shown_and_lifted(client: FlaskClient) -> None:
         ("caps/SMS_SENT", [1], "body"),
         ("budget", {"amount": 1.5}, "amount"),
         ("budget", {"amount": 1, "currency": "eur"}, "currency"),
+        ("budget", {"amount": 1, "currency": ""}, "currency"),
         ("budget", {"amount": 1, "currency": 7}, "currency"),
         ("budget", {"amount": 1, "stops": "no"}, "stops"),
     ],

@@ -85,7 +85,9 @@ def update_budget() -> ResponseReturnValue:
     nothing is stopped: people are told how much of the budget is spent.
     """
     fields = need_object(json_body(), frozenset({"amount", "currency", "stops"}))
-    amount, currency = need_count(fields.get("amount"), "amount"), fields.get("currency") or catalog().currency
+    amount, currency = need_count(fields.get("amount"), "amount"), fields.get("currency")
+    if currency is None:
+        currency = catalog().currency
     if not isinstance(currency, str):
         raise InvalidInput("currency", f"must be {catalog().currency}, the currency of the plans")
     stops = fields.get("stops", True)
