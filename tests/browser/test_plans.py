@@ -56,7 +56,7 @@ def test_a_downgrade_is_shown_scheduled_and_taken_back(
     page = enter(browser, platform, email, width, dark=dark)
     page.goto(f"{platform.base}/tenants/{tenant_id}/plans")
     page.get_by_role("link", name="Change to Starter").click()
-    expect(page.get_by_text("What you would lose each month")).to_be_visible()
+    expect(page.get_by_role("heading", name="What you would lose")).to_be_visible()
     problems = breaches_of(page)
     page.screenshot(path=shots / f"downgrade-{width}.png", full_page=True)
     page.get_by_role("button", name="Schedule the change").click()
