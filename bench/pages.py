@@ -11,6 +11,7 @@ from bench.figures import Figure
 from bench.load import get, send
 from bench.services import Services
 from dashboard.billing import accounts
+from dashboard.jobs.staff_totals import refresh_staff_totals
 from dashboard.models import Role, Tenant
 from dashboard.wiring import unit_of_work
 
@@ -41,6 +42,8 @@ def measure_pages(services: Services, rows: int) -> Iterator[Figure]:
         connection.commit()
         connection.autocommit = True
         connection.execute("VACUUM (ANALYZE) usage_rollups")
+    with services.app.app_context():
+        refresh_staff_totals()
     owner, staff = _cookie(services, tenant_id, now), _cookie(services, None, now)
     size = f"{rows // 1_000_000}m"
     pages = {

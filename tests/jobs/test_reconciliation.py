@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text
 
-from dashboard.billing.reconciliation.reports import find_checked
+from dashboard.billing.reconciliation.checked_invoices import find_checked
 from dashboard.billing.rollups import verify_rollups
 from dashboard.database import db
 from dashboard.jobs.metering import send_usage_of

@@ -13,7 +13,7 @@ from dashboard.billing.invoice_reports import (
     sum_invoices,
 )
 from dashboard.billing.invoice_search import InvoiceQuery, count_invoices
-from dashboard.billing.reconciliation.reports import find_checked
+from dashboard.billing.reconciliation.checked_invoices import find_checked
 from dashboard.web.tenant import BUYERS, blueprint
 from dashboard.wiring import session
 
