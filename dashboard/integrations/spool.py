@@ -17,6 +17,7 @@ from pathlib import Path
 from uuid import uuid4
 
 SUFFIX = ".spool"
+DRAFT = ".new"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +68,17 @@ class Spool:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if self._folder.stat().st_uid != os.geteuid():
             raise PermissionError(f"{self._folder} belongs to another user")
-        # It gets its name once it is locked: before, a taker could think that it is nobody's.
-        draft = self._folder / f"{uuid4().hex}.new"
-        own = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
-        fcntl.flock(own, fcntl.LOCK_EX)
-        draft.rename(draft.with_suffix(SUFFIX))
-        return own
+        while True:
+            # It gets its name once it is locked: before, a taker could think that it is nobody's.
+            draft = self._folder / f"{uuid4().hex}{DRAFT}"
+            own = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o600)
+            fcntl.flock(own, fcntl.LOCK_EX)
+            try:
+                draft.rename(draft.with_suffix(SUFFIX))
+            except FileNotFoundError:  # taken for abandoned in the moment before it was locked
+                os.close(own)
+            else:
+                return own
 
     def _begin_anew(self) -> None:
         """In a forked child: the file and a lock that a thread of the parent may hold are the parent's."""
@@ -84,6 +90,22 @@ class Spool:
 def list_files(folder: Path) -> list[Path]:
     """Every file of a spool there is now; try each with `taken`."""
     return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def delete_abandoned_drafts(folder: Path) -> None:
+    """Delete the empty files of writers that were killed before they had named them."""
+    for draft in folder.glob(f"*{DRAFT}"):
+        try:
+            file = os.open(draft, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink(missing_ok=True)
+        except BlockingIOError:
+            pass  # its writer is about to name it
+        finally:
+            os.close(file)
 
 
 @contextmanager

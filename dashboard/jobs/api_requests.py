@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from dashboard.billing.api_requests import ApiRequest, count_lines, record_api_requests
-from dashboard.integrations.spool import list_files, taken
+from dashboard.integrations.spool import delete_abandoned_drafts, list_files, taken
 from dashboard.wiring import unit_of_work, wiring
 
 log = structlog.get_logger()
@@ -20,8 +20,9 @@ def record_spooled_requests() -> int:
     A file is deleted after the commit; killed between the two, it is recorded again, which changes nothing. One that
     cannot be recorded stays for the next time and keeps no other from it.
     """
-    recorded = 0
-    for path in list_files(wiring().settings.api_request_spool):
+    recorded, folder = 0, wiring().settings.api_request_spool
+    delete_abandoned_drafts(folder)
+    for path in list_files(folder):
         try:
             recorded += _record_file(path)
         except Exception:

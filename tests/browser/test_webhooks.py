@@ -72,6 +72,7 @@ def test_an_endpoint_is_added_and_deleted_without_scripts(
     enter(context, platform, owner)
     page = context.new_page()
     page.goto(f"{platform.base}/tenants/{tenant_id}/usage")
+    page.get_by_role("link", name="Settings").first.click()
     page.get_by_role("link", name="Webhooks").first.click()
     page.get_by_label("Address").fill("https://example.com/hooks")
     page.get_by_label("invoice.created").uncheck()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from dashboard.integrations.pace import SharedPace
+from dashboard.integrations.pace import LATE, SharedPace
 from embedded.stack import Stack
 
 
@@ -49,7 +49,8 @@ def test_a_wiped_valkey_only_begins_the_schedule_anew(valkey: Redis) -> None:
     valkey.flushall()
     valkey.script_flush()
     second = taken_by([pace], 10)
-    assert second[-1] - first[0] >= 18 / 100 * 0.9
+    # Each of the two schedules begins at most LATE before it was asked for.
+    assert second[-1] - first[0] >= 18 / 100 - 2 * LATE - 0.005
 
 
 def test_without_valkey_a_worker_keeps_to_half_the_rate_by_itself() -> None:

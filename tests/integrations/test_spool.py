@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,12 @@ from threading import Thread
 
 import pytest
 
-from dashboard.integrations.spool import Spool, list_files, taken
+from dashboard.integrations.spool import DRAFT, Spool, delete_abandoned_drafts, list_files, taken
 
 
 def take(folder: Path) -> list[bytes]:
     lines = []
+    delete_abandoned_drafts(folder)
     for path in list_files(folder):
         with taken(path) as segment:
             lines += segment.lines if segment else []
@@ -46,6 +48,17 @@ def test_a_live_writers_file_is_left_alone(tmp_path: Path) -> None:
     assert take(tmp_path) == []
     spool.close_own()
     assert take(tmp_path) == [b"mine"]
+
+
+def test_a_draft_goes_when_its_writer_is_gone(tmp_path: Path) -> None:
+    (tmp_path / f"killed{DRAFT}").touch()
+    living = tmp_path / f"living{DRAFT}"
+    with living.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        delete_abandoned_drafts(tmp_path)
+        assert list(tmp_path.iterdir()) == [living]
+    delete_abandoned_drafts(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_could_not_be_used_up_is_kept(tmp_path: Path) -> None:

@@ -93,6 +93,8 @@ class CloudEventsIn(RootModel[list[CloudEventIn]]):
 class RecordQuery(BaseModel):
     """How a batch is taken."""
 
+    model_config = ConfigDict(extra="forbid")
+
     atomic: Literal["true", "false"] = Field(
         default="true", description="`true`: all events of a batch or none. `false`: the good ones are stored."
     )
