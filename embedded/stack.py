@@ -57,7 +57,7 @@ class Stack:
         self._patience = patience
         self._settings = settings or {}
         self._parent = os.getppid()
-        self._admin_url = ""
+        self.admin_url = ""
         self._processes: list[Process] = []
         self._exits = ExitStack()
 
@@ -87,14 +87,14 @@ class Stack:
 
     def _start_servers(self, place: Place) -> None:
         keep = Keep(self.data_dir)
-        self.database_url = self._admin_url = databases.url_from(self._environment)
+        self.database_url = self.admin_url = databases.url_from(self._environment)
         self.redis_url = self._environment.get("REDIS_URL", "")
         if not self.database_url:
             server = Postgres(self.data_dir, place, keep, durable=self._durable, settings=self._settings)
             server.prepare()
             bring_up(server, self._processes)
             server.see_to_role()
-            self.database_url, self._admin_url = server.url(ROLE, ROLE), server.admin_url
+            self.database_url, self.admin_url = server.url(ROLE, ROLE), server.admin_url
         if not self.redis_url:
             valkey = Valkey(self.data_dir, keep, durable=self._durable)
             bring_up(valkey, self._processes)
@@ -134,12 +134,12 @@ class Stack:
 
     def create_database(self, name: str, template: str | None = None) -> str:
         """A new database of the application's role, a copy of `template` if one is named; returns its address."""
-        databases.create(self._admin_url, name, self.database_url, template)
+        databases.create(self.admin_url, name, self.database_url, template)
         return databases.with_name(self.database_url, name)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, connected to or not; one that is not there is fine."""
-        databases.drop(self._admin_url, name)
+        databases.drop(self.admin_url, name)
 
     def stop(self) -> None:
         """End everything, the last first; a second call does nothing."""

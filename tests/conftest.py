@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
-from itertools import count
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,21 @@ from sqlalchemy.orm import Session
 
 from dashboard.app import create_app
 from dashboard.billing import accounts
+from dashboard.billing.plans import use_catalog
 from dashboard.config import Settings, load_settings
 from dashboard.database import db
+from dashboard.logs import configure_logs
+from dashboard.web.api import request_counter
+from dashboard.web.api.known_callers import known_callers
+from dashboard.wiring import wiring
+from embedded.databases import with_name
 from embedded.stack import Stack
+from tests.emptying import empty, schema_of
 from tests.platform import IsolatedClient
 from tests.sandbox_server import SandboxServer
 
 TEMPLATE = "countinghouse_template"
-_numbers = count(1)
+DATABASE = "test"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -110,12 +118,20 @@ def session(engine: Engine) -> Iterator[Session]:
         transaction.rollback()
 
 
+@pytest.fixture(scope="session")
+def schema(stack: Stack, template: str) -> str:
+    """What the schema of the tests' database is, as `emptying` tells it."""
+    stack.create_database(DATABASE, template=template)
+    return schema_of(with_name(stack.admin_url, DATABASE))
+
+
 @pytest.fixture
-def database_url(stack: Stack, template: str) -> Iterator[str]:
-    """An empty migrated database of one test."""
-    name = f"test_{next(_numbers)}"
-    yield stack.create_database(name, template=template)
-    stack.drop_database(name)
+def database_url(stack: Stack, template: str, schema: str) -> str:
+    """An empty migrated database of one test; the next test's has the same address."""
+    if not empty(with_name(stack.admin_url, DATABASE), schema):
+        stack.drop_database(DATABASE)
+        stack.create_database(DATABASE, template=template)
+    return with_name(stack.database_url, DATABASE)
 
 
 @pytest.fixture
@@ -124,17 +140,49 @@ def more_settings() -> dict[str, object]:
     return {}
 
 
-@pytest.fixture
-def app(stack: Stack, sandbox: SandboxServer, database_url: str, more_settings: dict[str, object]) -> Iterator[Flask]:
-    """An application on an empty database and an empty sandbox."""
-    app = create_app(settings_for(stack, sandbox, database_url, **more_settings))
+@pytest.fixture(scope="session")
+def usual_app(stack: Stack, sandbox_server: SandboxServer) -> Flask:
+    """The application of all tests that want nothing set besides: to build one takes longer than most tests do."""
+    app = create_app(settings_for(stack, sandbox_server, with_name(stack.database_url, DATABASE)))
     app.test_client_class = IsolatedClient
-    app.extensions["countinghouse"].redis.flushall()
-    with app.app_context():
+    return app
+
+
+@pytest.fixture
+def app(
+    request: pytest.FixtureRequest,
+    stack: Stack,
+    sandbox: SandboxServer,
+    database_url: str,
+    more_settings: dict[str, object],
+) -> Iterator[Flask]:
+    """An application on an empty database and an empty sandbox."""
+    if more_settings:
+        app = create_app(settings_for(stack, sandbox, database_url, **more_settings))
+        app.test_client_class = IsolatedClient
+    else:
+        app = request.getfixturevalue("usual_app")
+    with app.app_context(), as_it_was(app):
+        wiring().redis.flushall()
         yield app
         db.session.remove()
+        request_counter.flush_now()
         db.engine.dispose()
-    app.extensions["countinghouse"].redis.close()
+        wiring().redis.close()
+    shutil.rmtree(app.extensions["countinghouse"].settings.api_request_spool, ignore_errors=True)
+
+
+@contextmanager
+def as_it_was(app: Flask) -> Iterator[None]:
+    """Let no test leave something to the next: settings of the application or of the process."""
+    parts, config = app.extensions["countinghouse"], dict(app.config)
+    configure_logs(as_json=parts.settings.log_json)
+    use_catalog(parts.settings.catalog_file)
+    known_callers.forget()
+    yield
+    app.config.clear()
+    app.config.update(config)
+    app.extensions["countinghouse"] = parts
 
 
 @pytest.fixture
