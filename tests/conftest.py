@@ -1,4 +1,4 @@
-"""Real servers for the tests: PostgreSQL, Valkey and a sandbox, and a fresh database for each test that commits."""
+"""Real servers for the tests: PostgreSQL, Valkey and a sandbox, and an empty database for each test that commits."""
 
 from __future__ import annotations
 
