@@ -11,18 +11,10 @@ from dashboard.billing.invoice_reports import find_invoice, list_invoices
 from dashboard.billing.rollups import verify_rollups
 from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.billing.webhook_inbox import count_inbox
-from dashboard.integrations.spool import list_files
 from dashboard.models import DeliveryState, UsageEvent, WebhookDelivery
-from dashboard.wiring import unit_of_work, wiring
+from dashboard.wiring import unit_of_work
 from demo.accounts import DemoTenant
 from demo.platform import ExamplePlatform
-from demo.sandbox_control import wait_until
-
-
-def wait_for_counted_requests() -> None:
-    """Wait until the web server has brought every API request it counted into the ledger."""
-    folder = wiring().settings.api_request_spool
-    wait_until(lambda: not list_files(folder), "API requests to be recorded", 30)
 
 
 def check_history(tenants: list[DemoTenant], platform: ExamplePlatform) -> str:

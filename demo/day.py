@@ -45,8 +45,8 @@ def a_length(random: Random) -> int:
     return min(int(random.triangular(20, 480, 70)), 480)
 
 
-def actions_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, random: Random) -> list[dict[str, Any]]:
-    """The day's other actions, as the platform's `POST /<tenant>/actions` takes them."""
+def actions_of_noon(tenant: DemoTenant, morning: datetime, traffic: Traffic, random: Random) -> list[dict[str, Any]]:
+    """The day's other actions, all in the quarter of an hour around noon, as `POST /<tenant>/actions` takes them."""
     busy, day = busyness(tenant, morning), morning.strftime("%Y%m%d")
     actions: list[dict[str, Any]] = []
 
@@ -54,7 +54,7 @@ def actions_of_day(tenant: DemoTenant, morning: datetime, traffic: Traffic, rand
         user = random.choice(tenant.logins).email
         actions.append({"action": action, "at": at.isoformat(), "user": user, **fields})
 
-    _talk(act, random.randint(4 * busy, 8 * busy), morning + timedelta(hours=11), day, traffic)
+    _talk(act, random.randint(4 * busy, 8 * busy), morning + timedelta(hours=11, minutes=50), day, traffic)
     noon = morning + timedelta(hours=12)
     for _ in range(busy // 2 + 1):
         act("import-contacts", noon, csv=_contacts(random.randint(1, 6), random))

@@ -19,15 +19,24 @@ OWN = {
     "invoice": "/invoices",
     "line": "/invoices",
     "line-day": "/invoices",
-    "upcoming": "/tenants/1/invoices/upcoming",
+    "line-actions": "/invoices",
+    "checked": "/invoices",
+    "upcoming": "/tenants/1/invoices/upcoming/stripe",
+    "late": "/tenants/1/usage/late",
     "plans": "/plans",
     "change": "/tenants/1/plans/change?plan=professional",
     "subscription": "/tenants/1/subscription",
+    "cancel": "/tenants/1/subscription/cancel",
+    "pause": "/tenants/1/subscription/pause",
     "payment-methods": "/tenants/1/payment-methods",
     "api-keys": "/tenants/1/settings/api-keys",
+    "revoke-key": "/tenants/1/settings/api-keys/1/revoke",
     "webhooks": "/tenants/1/webhooks",
+    "webhook": "/tenants/1/webhooks/1",
+    "delivery": "/tenants/1/webhook-deliveries/1",
     "settings": "/tenants/1/settings",
     "members": "/tenants/1/settings/members",
+    "remove-member": "/tenants/1/settings/members",
     "alerts": "/tenants/1/settings/alerts",
     "audit": "/tenants/1/settings/audit",
     "notices": "/tenants/1/notices",
@@ -38,6 +47,7 @@ STAFF = {
     "staff": "/staff",
     "tenants": "/staff/tenants",
     "story": "/staff/tenants/1",
+    "view": "/staff/tenants/1/view",
     "dead-letters": "/staff/dead-letters",
     "queues": "/staff/queues",
     "syncs": "/staff/syncs",
@@ -47,8 +57,20 @@ STAFF = {
     "proposals": "/staff/proposals",
     "twilio": "/staff/twilio",
     "stripe-webhooks": "/staff/webhooks",
+    "stripe-webhook": "/staff/webhooks",
     "subscriptions": "/staff/subscriptions",
     "prices": "/staff/prices",
+}
+# Pages that have no address known beforehand: the links that lead to them.
+ROW, LINE = "tbody th a", "a[href*='/lines/']"
+CLICKS = {
+    "invoice": (ROW,),
+    "checked": (ROW,),
+    "line": (ROW, LINE),
+    "line-day": (ROW, LINE, ROW),
+    "line-actions": (ROW, LINE, ROW, "a[href*='/actions']"),
+    "remove-member": ("a[href$='/remove']",),
+    "stripe-webhook": (ROW,),
 }
 
 
@@ -89,12 +111,10 @@ def photograph(browser: Browser, theme: str, width: int, login: dict[str, str], 
 def visit(page: Page, name: str, path: str) -> None:
     """Go there and wait until all of it is drawn."""
     page.goto(f"{BASE}{path}")
-    if name in {"invoice", "line", "line-day"}:
-        page.locator("tbody th a").first.click()
-    if name in {"line", "line-day"}:
-        page.locator("a[href*='/lines/']").first.click()
-    if name == "line-day":
-        page.locator("tbody th a").first.click()
+    for link in CLICKS.get(name, ()):
+        page.locator(link).first.click()
+    if name == "checked":  # the link is there once the schedule has compared the invoice
+        page.goto(f"{page.url}/checked")
     page.wait_for_load_state("networkidle")
 
 

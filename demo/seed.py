@@ -15,7 +15,7 @@ from random import Random
 
 from demo.accounts import DemoTenant
 from demo.callers import Callers
-from demo.day import a_length, about, actions_of_day, busyness, texts_and_calls
+from demo.day import a_length, about, actions_of_noon, busyness, texts_and_calls
 from demo.platform import ExamplePlatform
 from demo.timeline import Timeline
 from demo.traffic import Traffic
@@ -55,10 +55,11 @@ class Seed:
             self._change_plans(day, morning)
             self.timeline.advance(morning + timedelta(hours=9, minutes=40))
             self._speak(morning, self._write_in)
+            self.timeline.advance(morning + timedelta(hours=12, minutes=5))
+            self._spend_noon(morning)
             self.timeline.advance(morning + timedelta(hours=15, minutes=10))
             self._speak(morning, self._call_in)
-            self.timeline.advance(morning + timedelta(hours=19))
-            self._spend_day(morning)
+            self._end_day()
             if day % 30 == 29:
                 self.say(f"  {day + 1} of {DAYS} days")
         self.timeline.catch_up()
@@ -94,13 +95,16 @@ class Seed:
         lengths = [a_length(self.random) for _ in range(about(busyness(tenant, morning) / 6, self.random))]
         return partial(self.callers[tenant.slug].call, lengths)
 
-    def _spend_day(self, morning: datetime) -> None:
+    def _spend_noon(self, morning: datetime) -> None:
+        """What happened in the minutes up to now; an earlier moment would count as reported late."""
         self._at_once(
             [
-                partial(self.platform.act, tenant.slug, actions_of_day(tenant, morning, self.traffic, self.random))
+                partial(self.platform.act, tenant.slug, actions_of_noon(tenant, morning, self.traffic, self.random))
                 for tenant in self.tenants
             ]
         )
+
+    def _end_day(self) -> None:
         self.timeline.announce_usage()
         self.timeline.settle()
 

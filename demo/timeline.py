@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import func, select
 
 from dashboard.billing.webhook_inbox import count_inbox
+from dashboard.integrations.spool import list_files
 from dashboard.jobs.metering import start_sync
 from dashboard.jobs.outgoing import announce_usage_thresholds
 from dashboard.jobs.storage import measure_storage
@@ -25,7 +26,7 @@ class Timeline:
         self.app, self.control = app, control
         self.start = control.now()
         with app.app_context():
-            self._clock = wiring().clock
+            self._clock, self._counted = wiring().clock, wiring().settings.api_request_spool
         self._period_ends: list[datetime] = []
 
     def advance(self, target: datetime) -> None:
@@ -33,6 +34,7 @@ class Timeline:
 
         within the hour that Stripe waits before it finalizes the invoice.
         """
+        self._let_usage_arrive()
         while ending := [end for end in self._period_ends if end <= target]:
             self._leap(min(min(ending) + timedelta(minutes=2), target))
             self.sync()
@@ -69,6 +71,13 @@ class Timeline:
         self.sync()
         self.control.advance_to_real_time()
         self.settle()
+        self._let_usage_arrive()
+
+    def _let_usage_arrive(self) -> None:
+        """What happened is in the ledger before time goes on, as it is within seconds where time does not leap."""
+        wait_until(
+            lambda: self.control.is_idle() and not list_files(self._counted), "ended calls and API requests", PATIENCE
+        )
 
     def _leap(self, moment: datetime) -> None:
         """There is no way back: periods that end within the same hour are leapt over together."""

@@ -8,6 +8,7 @@ from dashboard.config import Settings
 from dashboard.web import (
     api,
     auth,
+    compression,
     errors,
     formats,
     hot_paths,
@@ -32,6 +33,7 @@ def register(app: APIFlask, settings: Settings) -> None:
     formats.register(app)
     auth.register(app)
     pages.register(app, settings)
+    compression.register(app)
     openapi.configure(app, settings)
     api.request_counter.register(app, settings)
     for blueprint in (

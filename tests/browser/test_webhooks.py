@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -15,8 +16,7 @@ from dashboard.billing.outgoing_webhooks import Answer, claim_deliveries, settle
 from dashboard.billing.webhook_endpoints import create_endpoint
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
-from tests.browser.conftest import Platform, breaches_of
-from tests.browser.test_looks import enter, note_policy
+from tests.browser.conftest import Platform, breaches_of, note_policy, window
 from tests.factories import make_user
 from tests.platform import new_tenant
 
@@ -24,8 +24,8 @@ ANSWERS = (Answer(200, "ok", None, 12), Answer(503, "<html>" + "long" * 200, Non
 URL = "https://hooks.example.com/" + "a-long-path/" * 12
 
 
-@pytest.fixture
-def furnished(platform: Platform) -> tuple[Platform, int, str]:
+@pytest.fixture(scope="module")
+def furnished(shared_platform: Platform) -> tuple[Platform, int, str]:
     """A tenant with an endpoint and deliveries of every kind; its owner's email."""
     tenant_id, _ = new_tenant()
     key = wiring().settings.signing_key
@@ -40,27 +40,25 @@ def furnished(platform: Platform) -> tuple[Platform, int, str]:
             announce_test(session, tenant_id, endpoint_id, now())
             (claimed,) = claim_deliveries(session, key, now=now(), wall=datetime.now(UTC), limit=1)
             settle_delivery(session, claimed, answer, now())
-    return platform, tenant_id, owner
+    return shared_platform, tenant_id, owner
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", 320)])
 def test_every_webhook_page_is_accessible_and_fits(
-    browser: Browser, furnished: tuple[Platform, int, str], theme: str, width: int, shots: Path
+    browser: Browser,
+    furnished: tuple[Platform, int, str],
+    theme: Literal["light", "dark"],
+    width: int,
+    shots: Path,
 ) -> None:
     platform, tenant_id, owner = furnished
     problems: list[str] = []
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if theme == "dark" else "light"
-    )
-    enter(context, platform, owner)
-    for path in ("webhooks", "webhooks/1", "webhook-deliveries/1", "webhook-deliveries/2"):
-        page = context.new_page()
-        page.on("console", partial(note_policy, problems, path))
-        page.goto(f"{platform.base}/tenants/{tenant_id}/{path}")
-        problems += [f"{path} ({theme}, {width}): {problem}" for problem in breaches_of(page)]
-        page.screenshot(path=shots / f"{path.replace('/', '-')}-{width}-{theme}.png", full_page=True)
-    context.close()
+    with window(browser, platform, owner, theme=theme, width=width) as page:
+        page.on("console", partial(note_policy, problems))
+        for path in ("webhooks", "webhooks/1", "webhook-deliveries/1", "webhook-deliveries/2"):
+            page.goto(f"/tenants/{tenant_id}/{path}")
+            problems += [f"{path} ({theme}, {width}): {problem}" for problem in breaches_of(page)]
+            page.screenshot(path=shots / f"{path.replace('/', '-')}-{width}-{theme}.png", full_page=True)
     assert problems == []
 
 
@@ -68,20 +66,17 @@ def test_an_endpoint_is_added_and_deleted_without_scripts(
     browser: Browser, furnished: tuple[Platform, int, str]
 ) -> None:
     platform, tenant_id, owner = furnished
-    context = browser.new_context(java_script_enabled=False)
-    enter(context, platform, owner)
-    page = context.new_page()
-    page.goto(f"{platform.base}/tenants/{tenant_id}/usage")
-    page.get_by_role("link", name="Settings").first.click()
-    page.get_by_role("link", name="Webhooks").first.click()
-    page.get_by_label("Address").fill("https://example.com/hooks")
-    page.get_by_label("invoice.created").uncheck()
-    page.get_by_role("button", name="Add endpoint").click()
-    expect(page.get_by_label("Secret", exact=True)).to_have_value(re.compile(r"^whsec_[A-Za-z0-9+/]{43}=$"))
-    page.get_by_role("link", name="I have copied it").click()
-    expect(page.get_by_text("Nothing has been sent yet.")).to_be_visible()
-    expect(page.get_by_label("invoice.created")).not_to_be_checked()
-    page.get_by_text("Delete this endpoint").click()
-    page.get_by_role("button", name="Delete for good").click()
-    expect(page.get_by_text("The endpoint is deleted.")).to_be_visible()
-    context.close()
+    with window(browser, platform, owner, scripts=False) as page:
+        page.goto(f"/tenants/{tenant_id}/usage")
+        page.get_by_role("link", name="Settings").first.click()
+        page.get_by_role("link", name="Webhooks").first.click()
+        page.get_by_label("Address").fill("https://example.com/hooks")
+        page.get_by_label("invoice.created").uncheck()
+        page.get_by_role("button", name="Add endpoint").click()
+        expect(page.get_by_label("Secret", exact=True)).to_have_value(re.compile(r"^whsec_[A-Za-z0-9+/]{43}=$"))
+        page.get_by_role("link", name="I have copied it").click()
+        expect(page.get_by_text("Nothing has been sent yet.")).to_be_visible()
+        expect(page.get_by_label("invoice.created")).not_to_be_checked()
+        page.get_by_text("Delete this endpoint").click()
+        page.get_by_role("button", name="Delete for good").click()
+        expect(page.get_by_text("The endpoint is deleted.")).to_be_visible()

@@ -56,7 +56,7 @@ def make_world(name: str = f"Acme {SCRIPT}") -> World:
         key = api_keys.create_api_key(session, tenant.id, f"Key {SCRIPT}", now(), scopes=list(ALL_SCOPES))
         tenant_id = tenant.id
         _spoil(session.connection(), tenant_id)
-    return World(tenant_id, key, {**_ids(tenant_id), "user_id": eve})
+    return World(tenant_id, key, {**ids_of(tenant_id), "user_id": eve})
 
 
 def _spoil(connection: Any, tenant_id: int) -> None:
@@ -73,7 +73,7 @@ def _spoil(connection: Any, tenant_id: int) -> None:
     connection.execute(text("UPDATE stripe_events SET type = :script"), {"script": f"invoice.{SCRIPT}"})
 
 
-def _ids(tenant_id: int) -> dict[str, object]:
+def ids_of(tenant_id: int) -> dict[str, object]:
     """What stands in addresses. Other things there are named here by their table."""
     tables = {
         "endpoint_id": "webhook_endpoints",
