@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import delete, or_, select, text, update
+from sqlalchemy import or_, select, text, update
 from sqlalchemy.orm import Session
 
 from dashboard.billing.ports_meter_reading import MeterReader
@@ -23,9 +23,6 @@ from dashboard.models import (
     BillingPeriod,
     CatalogMeter,
     CheckState,
-    FindingState,
-    ReconciliationCheck,
-    ReconciliationFinding,
     Tenant,
 )
 
@@ -48,10 +45,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What a look came to: usage types by state, and findings that are new."""
+    """What a look came to: usage types by state, how many findings are new, and the ids of those that are open."""
 
     states: Mapping[str, CheckState]
     new_findings: int
+    open_findings: tuple[int, ...]
 
     @property
     def state(self) -> CheckState:
@@ -171,12 +169,13 @@ def conclude(
     compared = [
         (subject, compare(subject, now=now, settled_by=settled_by, oldest=now - OLDEST)) for subject in subjects
     ]
-    new = store_findings(session, tenant_id, compared, settled_by=settled_by, now=now)
+    kept = store_findings(session, tenant_id, compared, settled_by=settled_by, now=now)
     store_checks(session, tenant_id, compared, verified_at=looked_at, now=now)
-    concluded = Concluded({subject.usage_type: comparison.state for subject, comparison in compared}, new)
+    states = {subject.usage_type: comparison.state for subject, comparison in compared}
+    concluded = Concluded(states, kept.new, kept.open_ids)
     if look.is_whole:
         _plan_next(session, period, concluded.state, now)
-    _forget_gone_periods(session, tenant_id)
+    session.execute(_FORGET_GONE, {"tenant_id": tenant_id})
     return concluded
 
 
@@ -191,19 +190,17 @@ def _plan_next(session: Session, period: Period, state: CheckState, now: datetim
     )
 
 
-def _forget_gone_periods(session: Session, tenant_id: int) -> None:
-    """Checks and findings of a period that turned out to be cut otherwise: the cut ones are checked by themselves."""
-    known = select(BillingPeriod.starts_at).where(
-        BillingPeriod.tenant_id == tenant_id, BillingPeriod.ends_at > BillingPeriod.starts_at
+# Checks and findings of a period that turned out to be cut otherwise: the cut ones are checked by themselves.
+_FORGET_GONE = text(
+    """
+    WITH known AS (
+        SELECT starts_at FROM billing_periods WHERE tenant_id = :tenant_id AND ends_at > starts_at
+    ), forgotten AS (
+        DELETE FROM reconciliation_checks c
+         WHERE c.tenant_id = :tenant_id AND NOT EXISTS (SELECT FROM known WHERE starts_at = c.period_start)
     )
-    check, finding = ReconciliationCheck, ReconciliationFinding
-    session.execute(delete(check).where(check.tenant_id == tenant_id, check.period_start.not_in(known)))
-    session.execute(
-        update(finding)
-        .where(
-            finding.tenant_id == tenant_id,
-            finding.state == FindingState.OPEN,
-            finding.period_start.not_in(known),
-        )
-        .values(state=FindingState.GONE)
-    )
+    UPDATE reconciliation_findings f SET state = 'gone'
+     WHERE f.tenant_id = :tenant_id AND f.state = 'open'
+       AND NOT EXISTS (SELECT FROM known WHERE starts_at = f.period_start)
+    """
+)

@@ -22,7 +22,6 @@ from dashboard.models import (
     InvoiceLine,
     MeterEvent,
     ProposalKind,
-    ReconciliationCheck,
     ReconciliationFinding,
 )
 
@@ -54,9 +53,15 @@ _BUCKETS = text(
 
 _CHANGED_SINCE = text(
     """
-    SELECT min(bucket_start) FROM usage_rollups
-     WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types)
-       AND bucket_start >= :start AND bucket_start < :stop AND recorded_at >= :seen
+    WITH last AS (
+        SELECT count(*) AS checks, min(verified_at) - CAST(:margin AS interval) AS seen FROM reconciliation_checks
+         WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types) AND period_start = :start
+    )
+    SELECT checks,
+           (SELECT min(bucket_start) FROM usage_rollups
+             WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types)
+               AND bucket_start >= :start AND bucket_start < :stop AND recorded_at >= last.seen) AS changed
+      FROM last
     """
 )
 
@@ -140,16 +145,10 @@ def _buckets(session: Session, period: Period, usage_types: list[str], *, is_tho
 
 def _since(session: Session, period: Period, usage_types: list[str], scope: dict[str, object]) -> datetime:
     """From where on the ledger may differ from what was compared before: the first bucket that changed."""
-    known = session.scalars(
-        select(ReconciliationCheck.verified_at).where(
-            ReconciliationCheck.tenant_id == period.tenant_id,
-            ReconciliationCheck.period_start == period.start,
-            ReconciliationCheck.usage_type.in_(usage_types),
-        )
-    ).all()
-    if len(known) < len(usage_types):
+    last = session.execute(_CHANGED_SINCE, {**scope, "margin": MARGIN}).one()
+    if last.checks < len(usage_types):
         return period.start
-    changed: datetime | None = session.scalar(_CHANGED_SINCE, {**scope, "seen": min(known) - MARGIN})
+    changed: datetime | None = last.changed
     return changed or period.end
 
 
