@@ -42,6 +42,8 @@ class Life:
     subscription_id: str
     start: datetime
     end: datetime
+    # As it was when we heard of the subscription last.
+    latest_invoice: str = ""
 
     @classmethod
     def begin(cls, world: World) -> Life:
@@ -145,7 +147,7 @@ class Life:
 
     def leave(self) -> None:
         """End the subscription: the next world's time passes without it."""
-        self.world.stripe.v1.subscriptions.cancel(self.subscription_id)
+        self.world.stripe.raw_request("delete", f"/v1/subscriptions/{self.subscription_id}")
 
 
 def begin_lives(world: World, number: int) -> list[Life]:
@@ -171,24 +173,29 @@ def begin_lives(world: World, number: int) -> list[Life]:
 
 def mirror_subscriptions(lives: Sequence[Life]) -> None:
     """Hear of the subscriptions, as their webhooks would have us do."""
-    _mirror(list(_subscriptions(lives).values()))
+    listed = lives[0].world.stripe.v1.subscriptions.list({"limit": 100}).auto_paging_iter()
+    ours = {life.subscription_id: life for life in lives}
+    found = [live_subscription(each) for each in listed if each.id in ours]
+    assert len(found) == len(lives)
+    for live in found:
+        ours[live.id].latest_invoice = str(live.latest_invoice_id)
+    _mirror(found)
 
 
-def mirror_invoices(lives: Sequence[Life]) -> dict[int, str]:
-    """Hear of the latest invoice of each. Answers its id by tenant."""
-    latest = {key: str(live.latest_invoice_id) for key, live in _subscriptions(lives).items()}
-    facts = [fetched for each in latest.values() if (fetched := wiring().billing.fetch_invoice(each))]
+def mirror_invoices(lives: Sequence[Life]) -> None:
+    """Hear of the latest invoice of each subscription."""
+    facts = [fetched for life in lives if (fetched := wiring().billing.fetch_invoice(life.latest_invoice))]
     assert len(facts) == len(lives)
     with unit_of_work() as session:
         mirror = hold_mirrors(session, {each.customer_id for each in facts}, now())
         sync_invoices(mirror, facts)
         mirror.finish()
-    return latest
 
 
-def read_invoiced(world: World, invoice_id: str) -> dict[str, int]:
-    """What the lines of an invoice bill, by usage type."""
-    lines = list(world.stripe.v1.invoices.line_items.list(invoice_id, {"limit": 100}).auto_paging_iter())
+def read_invoiced(life: Life) -> dict[str, int]:
+    """What the lines of the latest invoice bill, by usage type."""
+    listed = life.world.stripe.v1.invoices.line_items.list(life.latest_invoice, {"limit": 100})
+    lines = list(listed.auto_paging_iter())
     prices = [str(line.pricing.price_details.price) for line in lines if line.pricing and line.pricing.price_details]
     with unit_of_work() as session:
         names = usage_types_of_prices(session, set(prices))
@@ -196,15 +203,6 @@ def read_invoiced(world: World, invoice_id: str) -> dict[str, int]:
     for line, price in zip(lines, prices, strict=True):
         if names.get(price) in found:
             found[names[price]] += line.quantity or 0
-    return found
-
-
-def _subscriptions(lives: Sequence[Life]) -> dict[int, LiveSubscription]:
-    """Their subscriptions at Stripe, by tenant."""
-    tenants = {life.subscription_id: life.tenant_id for life in lives}
-    listed = lives[0].world.stripe.v1.subscriptions.list({"limit": 100}).auto_paging_iter()
-    found = {tenants[each.id]: live_subscription(each) for each in listed if each.id in tenants}
-    assert len(found) == len(lives)
     return found
 
 

@@ -98,14 +98,16 @@ def assert_meters_are_ledgers(lives: Sequence[Life]) -> None:
                 assert (*where, life.at_stripe(usage_type, start, stop)) == (*where, used[where])
 
 
-def assert_invoices_are_ledgers(lives: Sequence[Life], invoices: Mapping[int, str]) -> dict[int, dict[str, int]]:
+def assert_invoices_are_ledgers(lives: Sequence[Life]) -> dict[int, dict[str, int]]:
     """Ledger = invoice lines of the period that ended. Answers what was invoiced, by tenant."""
     used, billed = ledgers(lives), {}
     with unit_of_work() as session:
-        reasons = session.scalars(select(Invoice.billing_reason).where(Invoice.id.in_(invoices.values()))).all()
+        reasons = session.scalars(
+            select(Invoice.billing_reason).where(Invoice.id.in_([life.latest_invoice for life in lives]))
+        ).all()
     assert reasons == ["subscription_cycle"] * len(lives)
     for life in lives:
-        billed[life.tenant_id] = read_invoiced(life.world, invoices[life.tenant_id])
+        billed[life.tenant_id] = read_invoiced(life)
         expected = {usage_type: used[life.tenant_id, usage_type, life.start] for usage_type in TYPES}
         assert (life.tenant_id, billed[life.tenant_id]) == (life.tenant_id, expected)
     return billed

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import or_, select, text, update
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.ports_meter_reading import MeterReader
@@ -21,9 +21,7 @@ from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.database import lock_object
 from dashboard.models import (
     BillingPeriod,
-    CatalogMeter,
     CheckState,
-    Tenant,
 )
 
 # Usage that happened longer ago no meter takes: a day less than Stripe's 35 leaves time to send a repair.
@@ -110,6 +108,15 @@ def list_periods_of(
     return [(found.tenant_id, found.starts_at) for found in session.execute(wanted.order_by(*_KEY))]
 
 
+_CUSTOMER_AND_METERS = text(
+    """
+    SELECT t.stripe_customer_id AS customer_id, m.usage_type, m.meter_id
+      FROM tenants t LEFT JOIN catalog_meters m ON true
+     WHERE t.id = :tenant_id AND t.stripe_customer_id IS NOT NULL
+    """
+)
+
+
 def plan_look(
     session: Session, tenant_id: int, start: datetime, now: datetime, usage_type: str | None = None
 ) -> Look | None:
@@ -118,18 +125,18 @@ def plan_look(
     None where there is nothing to ask.
     """
     period = find_period(session, tenant_id, start)
-    customer_id = session.scalar(select(Tenant.stripe_customer_id).where(Tenant.id == tenant_id))
-    if period is None or customer_id is None:
+    known = session.execute(_CUSTOMER_AND_METERS, {"tenant_id": tenant_id}).all()
+    if period is None or not known:
         return None
     # Of a running period only the hours so far: Stripe answers each hour that it is asked for.
     stop = min(minute_of(period.end), hour_of(now) + 2 * HOUR)
     first = minute_of(period.start)
     meters = {
-        name: meter
-        for name, meter in session.execute(select(CatalogMeter.usage_type, CatalogMeter.meter_id))
-        if name in USAGE_TYPES and usage_type in {None, name}
+        row.usage_type: row.meter_id
+        for row in known
+        if row.usage_type in USAGE_TYPES and usage_type in {None, row.usage_type}
     }
-    return Look(period, customer_id, meters, first, stop, usage_type is None) if first < stop else None
+    return Look(period, known[0].customer_id, meters, first, stop, usage_type is None) if first < stop else None
 
 
 def fetch_hours(reader: MeterReader, look: Look) -> dict[str, Mapping[datetime, int]]:
@@ -183,11 +190,10 @@ def _plan_next(session: Session, period: Period, state: CheckState, now: datetim
     """Once a day while a period runs, then each hour until all is equal and the invoice is final."""
     is_far = state == CheckState.WAITING and now + LATER < period.end
     due = None if state == CheckState.EQUAL else now + (LATER if is_far else SOON)
-    session.execute(
-        update(BillingPeriod)
-        .where(BillingPeriod.tenant_id == period.tenant_id, BillingPeriod.starts_at == period.start)
-        .values(check_due_at=due)
-    )
+    session.execute(_PLAN_NEXT, {"tenant_id": period.tenant_id, "start": period.start, "due": due})
+
+
+_PLAN_NEXT = text("UPDATE billing_periods SET check_due_at = :due WHERE tenant_id = :tenant_id AND starts_at = :start")
 
 
 # Checks and findings of a period that turned out to be cut otherwise: the cut ones are checked by themselves.
