@@ -108,7 +108,8 @@ def prices_of_plan(session: Session, plan: str, interval: str, pins: PricePins) 
 
 def metered_events(session: Session) -> dict[str, str]:
     """The meter event name of each usage type that has a meter at Stripe."""
-    return {row.usage_type: row.event_name for row in session.scalars(select(CatalogMeter))}
+    rows = session.execute(select(CatalogMeter.usage_type, CatalogMeter.event_name))
+    return {row.usage_type: row.event_name for row in rows}
 
 
 def store_meter(session: Session, usage_type: UsageType, meter_id: str, event_name: str) -> None:

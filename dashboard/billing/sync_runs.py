@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, case, func, literal, or_, select, update
@@ -17,6 +18,14 @@ from dashboard.models import MeterEvent, MeterEventState, SyncRun, SyncState, Te
 
 LIVE = (SyncState.QUEUED, SyncState.RUNNING)
 LOST = "Its worker was killed. Nothing is lost: the next run sends what is pending."
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run syncs: one tenant, or (None) all; some usage types, or (None) all that have a meter."""
+
+    tenant_id: int | None
+    usage_types: Sequence[str] | None
 
 
 def read_usage_types(names: object) -> list[str] | None:
@@ -112,24 +121,26 @@ def list_queued_runs(session: Session) -> list[int]:
     return list(session.scalars(select(SyncRun.id).where(SyncRun.state == SyncState.QUEUED)))
 
 
-def begin_run(session: Session, run_id: int, now: datetime) -> bool:
-    """Take a queued run, whose lock the caller holds; False when it is over, or under way elsewhere."""
+def begin_run(session: Session, run_id: int, now: datetime) -> Scope | None:
+    """Take a queued run, whose lock the caller holds. Answers what it is to sync; None when it is over, or under way
+    elsewhere.
+    """
     taken = session.execute(
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.state == SyncState.QUEUED)
         .values(state=SyncState.RUNNING, started_at=now, heartbeat_at=now)
-        .returning(SyncRun.id)
-    )
-    return taken.first() is not None
+        .returning(SyncRun.tenant_id, SyncRun.usage_types)
+    ).first()
+    return Scope(taken.tenant_id, taken.usage_types) if taken else None
 
 
 def note_claimed(session: Session, run_id: int, claimed: int, now: datetime) -> bool:
     """Note how many meter events a chunk claimed; False when the run is to stop there."""
-    return _note(session, run_id, now, claimed=SyncRun.claimed + claimed)
+    return _advance(session, run_id, now, claimed=SyncRun.claimed + claimed) is not None
 
 
-def note_waiting(session: Session, run_id: int, now: datetime) -> bool:
-    """Note that all is claimed and how many events of its scope wait; False when the run is to stop there."""
+def note_waiting(session: Session, run_id: int, now: datetime) -> int | None:
+    """Note that all is claimed. Answers how many events of its scope wait, None when the run is to stop there."""
     waiting = (
         select(func.count())
         .where(
@@ -140,12 +151,12 @@ def note_waiting(session: Session, run_id: int, now: datetime) -> bool:
         .correlate(SyncRun)
         .scalar_subquery()
     )
-    return _note(session, run_id, now, to_send=waiting, sending_at=now)
+    return _advance(session, run_id, now, to_send=waiting, sending_at=now)
 
 
 def note_sent(session: Session, run_id: int, sent: Sent, now: datetime) -> bool:
     """Note what became of a chunk; False when the run is to stop there."""
-    return _note(
+    left = _advance(
         session,
         run_id,
         now,
@@ -153,17 +164,19 @@ def note_sent(session: Session, run_id: int, sent: Sent, now: datetime) -> bool:
         duplicates=SyncRun.duplicates + sent.duplicates,
         rejected=SyncRun.rejected + sent.rejected,
     )
+    return left is not None
 
 
-def _note(session: Session, run_id: int, now: datetime, **values: object) -> bool:
+def _advance(session: Session, run_id: int, now: datetime, **values: object) -> int | None:
+    """Bring a run up to date. Answers how many events it found to send, None when it is to stop there."""
     # One that was closed as lost while it still worked stops here too: another may do its work by now.
-    asked_to_stop = session.scalar(
+    row = session.execute(
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.state == SyncState.RUNNING)
         .values(heartbeat_at=now, **values)
-        .returning(SyncRun.cancel_requested)
-    )
-    return asked_to_stop is False
+        .returning(SyncRun.cancel_requested, SyncRun.to_send)
+    ).first()
+    return None if row is None or row.cancel_requested else row.to_send
 
 
 def cancel_run(session: Session, run_id: int, *, canceled_by: str, now: datetime, tenant_id: int | None = None) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing import metering, sync_runs
 from dashboard.billing.ports import ProviderUnavailable
-from dashboard.billing.sync_views import SyncRunView, find_run
+from dashboard.billing.sync_runs import Scope
 from dashboard.database import db, holding_objects, lock_object
 from dashboard.jobs.meter_sending import send_pending
 from dashboard.jobs.queues import METERING, enqueue
@@ -45,11 +45,11 @@ def sync_meters(run_id: int) -> None:
 def _do_run(run_id: int) -> None:
     clock = wiring().clock
     with unit_of_work() as session:
-        if not sync_runs.begin_run(session, run_id, clock.now()):
-            return
-        run = find_run(session, run_id)
+        scope = sync_runs.begin_run(session, run_id, clock.now())
+    if scope is None:
+        return
     try:
-        error = _claim_and_send(run)
+        error = _claim_and_send(run_id, scope)
     except Exception as failure:
         log.exception("meter sync failed", run=run_id)
         error = f"{type(failure).__name__}: {failure}"
@@ -58,15 +58,15 @@ def _do_run(run_id: int) -> None:
     log.info("meter sync ended", run=run_id, error=error)
 
 
-def _claim_and_send(run: SyncRunView) -> str | None:
-    goes_on = claim_all(run.id, run.tenant_id, run.usage_types)
-    return send_all(run.id, run.tenant_id, run.usage_types) if goes_on else None
+def _claim_and_send(run_id: int, scope: Scope) -> str | None:
+    waiting = claim_all(run_id, scope.tenant_id, scope.usage_types)
+    return send_all(run_id, scope.tenant_id, scope.usage_types) if waiting else None
 
 
-def claim_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | None = None) -> bool:
+def claim_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | None = None) -> int | None:
     """Claim what is owed, chunk by chunk of all tenants (or of the one that is given), one transaction each.
 
-    False when the run was canceled meanwhile.
+    Answers how many events wait to be sent then, None when the run was canceled meanwhile.
     """
     after = 0
     while True:
@@ -77,7 +77,7 @@ def claim_all(run_id: int, tenant_id: int | None, usage_types: Sequence[str] | N
         after = tenants[-1]
         _take_back(tenants, usage_types)
         if not _claim(run_id, tenants, usage_types):
-            return False
+            return None
         _settle(tenants, usage_types)
     with unit_of_work() as session:
         return sync_runs.note_waiting(session, run_id, wiring().clock.now())
@@ -88,7 +88,6 @@ def _take_back(tenants: Sequence[int], usage_types: Sequence[str] | None) -> Non
     parts = wiring()
     with unit_of_work() as session:
         metering.ask_to_take_back(session, tenants, parts.clock.now(), usage_types)
-    with unit_of_work() as session:
         asked = metering.list_asked(session, tenants)
     for tenant_id, event_id in asked:
         try:

@@ -10,7 +10,7 @@ from dashboard.billing.errors import NotNow
 from dashboard.billing.ports import ProviderUnavailable
 from dashboard.billing.reconciliation import checking
 from dashboard.billing.reconciliation.checking import Concluded
-from dashboard.billing.reconciliation.repairs import find_finding, list_open_findings, repair
+from dashboard.billing.reconciliation.repairs import find_finding, repair
 from dashboard.jobs.metering import send_usage_of, start_sync
 from dashboard.wiring import unit_of_work, wiring
 
@@ -90,11 +90,9 @@ def repair_period(tenant_id: int, start: datetime, usage_type: str | None, by: s
     """
     parts = wiring()
     seen_since = parts.clock.now()
-    reconcile_period(tenant_id, start, usage_type)
-    with unit_of_work() as session:
-        found = list_open_findings(session, tenant_id, start, usage_type)
+    concluded = reconcile_period(tenant_id, start, usage_type)
     repaired = 0
-    for finding_id in found:
+    for finding_id in concluded.open_findings if concluded else ():
         try:
             with unit_of_work() as session:
                 now = parts.clock.now()

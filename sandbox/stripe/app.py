@@ -26,6 +26,7 @@ from sandbox.stripe import (  # noqa: F401 (each adds its calls)
     credit_grants,
     credit_notes,
     customer_endings,
+    customer_making,
     customers,
     discounts,
     disputes,

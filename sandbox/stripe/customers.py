@@ -14,21 +14,6 @@ TEXTS = ("name", "email", "description", "phone", "business_name", "individual_n
 ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
-@route("POST", "/v1/customers")
-def create(world: World, params: Params) -> Thing:
-    """A new customer."""
-    texts = {name: params.take(name) or None for name in TEXTS}
-    exempt = params.choice("tax_exempt", ("none", "exempt", "reverse", ""), "none") or "none"
-    return make(
-        world,
-        texts,
-        metadata=params.metadata(),
-        address=address_of(params.take("address")),
-        balance=params.integer("balance", 0),
-        tax_exempt=exempt,
-    )
-
-
 def make(world: World, texts: dict[str, str | None], **more: Any) -> Thing:
     """A customer with these texts."""
     customer_id = new_id("cus", 14)

@@ -22,7 +22,8 @@ from dashboard.models import (
     ReconciliationFinding,
 )
 from dashboard.wiring import now, unit_of_work, wiring
-from tests.faults.meter_world import Life, World
+from tests.faults.meter_lives import Life
+from tests.faults.meter_world import World
 from tests.platform import csrf_of, log_in, run_command, set_up_stripe, work_off
 from tests.sandbox_server import SandboxServer
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import delete, or_, select, text, update
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.ports_meter_reading import MeterReader
@@ -21,12 +21,7 @@ from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.database import lock_object
 from dashboard.models import (
     BillingPeriod,
-    CatalogMeter,
     CheckState,
-    FindingState,
-    ReconciliationCheck,
-    ReconciliationFinding,
-    Tenant,
 )
 
 # Usage that happened longer ago no meter takes: a day less than Stripe's 35 leaves time to send a repair.
@@ -48,10 +43,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What a look came to: usage types by state, and findings that are new."""
+    """What a look came to: usage types by state, how many findings are new, and the ids of those that are open."""
 
     states: Mapping[str, CheckState]
     new_findings: int
+    open_findings: tuple[int, ...]
 
     @property
     def state(self) -> CheckState:
@@ -112,6 +108,15 @@ def list_periods_of(
     return [(found.tenant_id, found.starts_at) for found in session.execute(wanted.order_by(*_KEY))]
 
 
+_CUSTOMER_AND_METERS = text(
+    """
+    SELECT t.stripe_customer_id AS customer_id, m.usage_type, m.meter_id
+      FROM tenants t LEFT JOIN catalog_meters m ON true
+     WHERE t.id = :tenant_id AND t.stripe_customer_id IS NOT NULL
+    """
+)
+
+
 def plan_look(
     session: Session, tenant_id: int, start: datetime, now: datetime, usage_type: str | None = None
 ) -> Look | None:
@@ -120,18 +125,18 @@ def plan_look(
     None where there is nothing to ask.
     """
     period = find_period(session, tenant_id, start)
-    customer_id = session.scalar(select(Tenant.stripe_customer_id).where(Tenant.id == tenant_id))
-    if period is None or customer_id is None:
+    known = session.execute(_CUSTOMER_AND_METERS, {"tenant_id": tenant_id}).all()
+    if period is None or not known:
         return None
     # Of a running period only the hours so far: Stripe answers each hour that it is asked for.
     stop = min(minute_of(period.end), hour_of(now) + 2 * HOUR)
     first = minute_of(period.start)
     meters = {
-        name: meter
-        for name, meter in session.execute(select(CatalogMeter.usage_type, CatalogMeter.meter_id))
-        if name in USAGE_TYPES and usage_type in {None, name}
+        row.usage_type: row.meter_id
+        for row in known
+        if row.usage_type in USAGE_TYPES and usage_type in {None, row.usage_type}
     }
-    return Look(period, customer_id, meters, first, stop, usage_type is None) if first < stop else None
+    return Look(period, known[0].customer_id, meters, first, stop, usage_type is None) if first < stop else None
 
 
 def fetch_hours(reader: MeterReader, look: Look) -> dict[str, Mapping[datetime, int]]:
@@ -171,12 +176,13 @@ def conclude(
     compared = [
         (subject, compare(subject, now=now, settled_by=settled_by, oldest=now - OLDEST)) for subject in subjects
     ]
-    new = store_findings(session, tenant_id, compared, settled_by=settled_by, now=now)
+    kept = store_findings(session, tenant_id, compared, settled_by=settled_by, now=now)
     store_checks(session, tenant_id, compared, verified_at=looked_at, now=now)
-    concluded = Concluded({subject.usage_type: comparison.state for subject, comparison in compared}, new)
+    states = {subject.usage_type: comparison.state for subject, comparison in compared}
+    concluded = Concluded(states, kept.new, kept.open_ids)
     if look.is_whole:
         _plan_next(session, period, concluded.state, now)
-    _forget_gone_periods(session, tenant_id)
+    session.execute(_FORGET_GONE, {"tenant_id": tenant_id})
     return concluded
 
 
@@ -184,26 +190,23 @@ def _plan_next(session: Session, period: Period, state: CheckState, now: datetim
     """Once a day while a period runs, then each hour until all is equal and the invoice is final."""
     is_far = state == CheckState.WAITING and now + LATER < period.end
     due = None if state == CheckState.EQUAL else now + (LATER if is_far else SOON)
-    session.execute(
-        update(BillingPeriod)
-        .where(BillingPeriod.tenant_id == period.tenant_id, BillingPeriod.starts_at == period.start)
-        .values(check_due_at=due)
-    )
+    session.execute(_PLAN_NEXT, {"tenant_id": period.tenant_id, "start": period.start, "due": due})
 
 
-def _forget_gone_periods(session: Session, tenant_id: int) -> None:
-    """Checks and findings of a period that turned out to be cut otherwise: the cut ones are checked by themselves."""
-    known = select(BillingPeriod.starts_at).where(
-        BillingPeriod.tenant_id == tenant_id, BillingPeriod.ends_at > BillingPeriod.starts_at
+_PLAN_NEXT = text("UPDATE billing_periods SET check_due_at = :due WHERE tenant_id = :tenant_id AND starts_at = :start")
+
+
+# Checks and findings of a period that turned out to be cut otherwise: the cut ones are checked by themselves.
+_FORGET_GONE = text(
+    """
+    WITH known AS (
+        SELECT starts_at FROM billing_periods WHERE tenant_id = :tenant_id AND ends_at > starts_at
+    ), forgotten AS (
+        DELETE FROM reconciliation_checks c
+         WHERE c.tenant_id = :tenant_id AND NOT EXISTS (SELECT FROM known WHERE starts_at = c.period_start)
     )
-    check, finding = ReconciliationCheck, ReconciliationFinding
-    session.execute(delete(check).where(check.tenant_id == tenant_id, check.period_start.not_in(known)))
-    session.execute(
-        update(finding)
-        .where(
-            finding.tenant_id == tenant_id,
-            finding.state == FindingState.OPEN,
-            finding.period_start.not_in(known),
-        )
-        .values(state=FindingState.GONE)
-    )
+    UPDATE reconciliation_findings f SET state = 'gone'
+     WHERE f.tenant_id = :tenant_id AND f.state = 'open'
+       AND NOT EXISTS (SELECT FROM known WHERE starts_at = f.period_start)
+    """
+)

@@ -7,24 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, func, select, text
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
 from dashboard.billing.pricing import metered_prices
 from dashboard.billing.reconciliation.parts import BY_PROPOSAL, HOUR, Batch, Billed, Bucket, Subject
 from dashboard.billing.usage_types import LEVELS
-from dashboard.models import (
-    BillingPeriod,
-    BillingProposal,
-    FindingState,
-    Invoice,
-    InvoiceLine,
-    MeterEvent,
-    ProposalKind,
-    ReconciliationCheck,
-    ReconciliationFinding,
-)
 
 # A transaction that was under way at the last look may have committed behind it.
 MARGIN = timedelta(hours=1)
@@ -54,9 +43,59 @@ _BUCKETS = text(
 
 _CHANGED_SINCE = text(
     """
-    SELECT min(bucket_start) FROM usage_rollups
+    WITH last AS (
+        SELECT count(*) AS checks, min(verified_at) - CAST(:margin AS interval) AS seen FROM reconciliation_checks
+         WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types) AND period_start = :start
+    )
+    SELECT checks,
+           (SELECT min(bucket_start) FROM usage_rollups
+             WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types)
+               AND bucket_start >= :start AND bucket_start < :stop AND recorded_at >= last.seen) AS changed
+      FROM last
+    """
+)
+
+
+_PERIOD = text(
+    """
+    SELECT tenant_id, starts_at, ends_at, plan, subscription_id FROM billing_periods
+     WHERE tenant_id = :tenant_id AND starts_at = :start AND ends_at > starts_at
+    """
+)
+
+_BATCHES = text(
+    """
+    SELECT usage_type, id, identifier, bucket_start, timestamp, value, state, kind, sent_at, cancel_asked_at, error_code
+      FROM meter_events
      WHERE tenant_id = :tenant_id AND usage_type = ANY(:usage_types)
-       AND bucket_start >= :start AND bucket_start < :stop AND recorded_at >= :seen
+       AND bucket_start >= :since AND bucket_start < :stop
+     ORDER BY id
+    """
+)
+
+_BILLED = text(
+    """
+    SELECT l.usage_type, sum(l.quantity), max(i.id), bool_and(i.finalized_at IS NOT NULL)
+      FROM invoice_lines l JOIN invoices i ON i.tenant_id = l.tenant_id AND i.id = l.invoice_id
+     WHERE l.tenant_id = :tenant_id AND l.usage_type IS NOT NULL
+       AND l.period_start >= :start AND l.period_end <= :stop AND i.status <> 'void'
+     GROUP BY l.usage_type
+    """
+)
+
+_PROPOSED = text(
+    """
+    SELECT usage_type, sum(CASE kind WHEN 'invoice_item' THEN quantity ELSE -quantity END)
+      FROM billing_proposals
+     WHERE tenant_id = :tenant_id AND period_start >= :start AND period_start < :stop
+     GROUP BY usage_type
+    """
+)
+
+_REPAIRED = text(
+    """
+    SELECT key FROM reconciliation_findings
+     WHERE tenant_id = :tenant_id AND period_start = :start AND state = 'repaired' AND repair = ANY(:repairs)
     """
 )
 
@@ -74,10 +113,8 @@ class Period:
 
 def find_period(session: Session, tenant_id: int, start: datetime) -> Period | None:
     """The period that begins then, unless it has no length."""
-    row = session.get(BillingPeriod, (tenant_id, start), populate_existing=True)
-    if row is None or row.ends_at <= row.starts_at:
-        return None
-    return Period(tenant_id, row.starts_at, row.ends_at, row.plan, row.subscription_id)
+    row = session.execute(_PERIOD, {"tenant_id": tenant_id, "start": start}).first()
+    return Period(*row) if row else None
 
 
 def read_subjects(
@@ -140,68 +177,31 @@ def _buckets(session: Session, period: Period, usage_types: list[str], *, is_tho
 
 def _since(session: Session, period: Period, usage_types: list[str], scope: dict[str, object]) -> datetime:
     """From where on the ledger may differ from what was compared before: the first bucket that changed."""
-    known = session.scalars(
-        select(ReconciliationCheck.verified_at).where(
-            ReconciliationCheck.tenant_id == period.tenant_id,
-            ReconciliationCheck.period_start == period.start,
-            ReconciliationCheck.usage_type.in_(usage_types),
-        )
-    ).all()
-    if len(known) < len(usage_types):
+    last = session.execute(_CHANGED_SINCE, {**scope, "margin": MARGIN}).one()
+    if last.checks < len(usage_types):
         return period.start
-    changed: datetime | None = session.scalar(_CHANGED_SINCE, {**scope, "seen": min(known) - MARGIN})
+    changed: datetime | None = last.changed
     return changed or period.end
 
 
 def _batches(session: Session, period: Period, usage_types: Iterable[str]) -> dict[str, list[Batch]]:
     """Meter events of the period, and of the hour before it: the minute of its beginning is shared."""
-    rows = session.execute(
-        select(
-            MeterEvent.usage_type,
-            MeterEvent.id,
-            MeterEvent.identifier,
-            MeterEvent.bucket_start,
-            MeterEvent.timestamp,
-            MeterEvent.value,
-            MeterEvent.state,
-            MeterEvent.kind,
-            MeterEvent.sent_at,
-            MeterEvent.cancel_asked_at,
-            MeterEvent.error_code,
-        )
-        .where(
-            MeterEvent.tenant_id == period.tenant_id,
-            MeterEvent.usage_type.in_(usage_types),
-            MeterEvent.bucket_start >= period.start - HOUR,
-            MeterEvent.bucket_start < period.end,
-        )
-        .order_by(MeterEvent.id)
-    )
+    scope = {
+        "tenant_id": period.tenant_id,
+        "usage_types": list(usage_types),
+        "since": period.start - HOUR,
+        "stop": period.end,
+    }
     found: dict[str, list[Batch]] = defaultdict(list)
-    for usage_type, *values in rows:
+    for usage_type, *values in session.execute(_BATCHES, scope):
         found[usage_type].append(Batch(*values))
     return found
 
 
 def _billed(session: Session, period: Period, usage_types: list[str]) -> dict[str, Billed]:
     """What the period's invoices bill; a type without a line is billed 0 by an invoice that bills others."""
-    rows = session.execute(
-        select(
-            InvoiceLine.usage_type,
-            func.sum(InvoiceLine.quantity),
-            func.max(Invoice.id),
-            func.bool_and(Invoice.finalized_at.is_not(None)),
-        )
-        .join(Invoice, (Invoice.tenant_id == InvoiceLine.tenant_id) & (Invoice.id == InvoiceLine.invoice_id))
-        .where(
-            InvoiceLine.tenant_id == period.tenant_id,
-            InvoiceLine.usage_type.is_not(None),
-            InvoiceLine.period_start >= period.start,
-            InvoiceLine.period_end <= period.end,
-            Invoice.status != "void",
-        )
-        .group_by(InvoiceLine.usage_type)
-    ).all()
+    scope = {"tenant_id": period.tenant_id, "start": period.start, "stop": period.end}
+    rows = session.execute(_BILLED, scope)
     found = {name: Billed(int(quantity or 0), id_, is_final) for name, quantity, id_, is_final in rows}
     if found:
         other = next(iter(found.values()))
@@ -213,27 +213,10 @@ def _billed(session: Session, period: Period, usage_types: list[str]) -> dict[st
 
 def _proposed(session: Session, period: Period) -> dict[str, int]:
     """Units that proposals ask for, less those that they give back, whatever staff decided about the money."""
-    sign = case((BillingProposal.kind == ProposalKind.INVOICE_ITEM, 1), else_=-1)
-    rows = session.execute(
-        select(BillingProposal.usage_type, func.sum(sign * BillingProposal.quantity))
-        .where(
-            BillingProposal.tenant_id == period.tenant_id,
-            BillingProposal.period_start >= period.start,
-            BillingProposal.period_start < period.end,
-        )
-        .group_by(BillingProposal.usage_type)
-    )
-    return {name: int(quantity) for name, quantity in rows}
+    scope = {"tenant_id": period.tenant_id, "start": period.start, "stop": period.end}
+    return {name: int(quantity) for name, quantity in session.execute(_PROPOSED, scope)}
 
 
 def _repaired(session: Session, period: Period) -> frozenset[str]:
-    return frozenset(
-        session.scalars(
-            select(ReconciliationFinding.key).where(
-                ReconciliationFinding.tenant_id == period.tenant_id,
-                ReconciliationFinding.period_start == period.start,
-                ReconciliationFinding.state == FindingState.REPAIRED,
-                ReconciliationFinding.repair.in_(BY_PROPOSAL),
-            )
-        )
-    )
+    scope = {"tenant_id": period.tenant_id, "start": period.start, "repairs": list(BY_PROPOSAL)}
+    return frozenset(session.scalars(_REPAIRED, scope))

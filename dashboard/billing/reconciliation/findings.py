@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, or_, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from dashboard.billing.mirror_rows import upsert_rows
 from dashboard.billing.reconciliation.comparison import Comparison
 from dashboard.billing.reconciliation.parts import BY_PROPOSAL, Difference, Subject, hour_of
 from dashboard.models import FindingState, ReconciliationCheck, ReconciliationFinding
 
-KEY = ("tenant_id", "period_start", "usage_type")
 CHANGING = ("repair", "expected", "found")
 
 
 Compared = Sequence[tuple[Subject, Comparison]]
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the findings of a period are by now: how many are new, or there again, and the ids of those that are open,
+    in the order they were found.
+    """
+
+    new: int
+    open_ids: tuple[int, ...]
+
+
 def store_checks(session: Session, tenant_id: int, compared: Compared, *, verified_at: datetime, now: datetime) -> None:
     """Overwrite the checks of one period."""
-    if not compared:
-        return
     rows = [_check(tenant_id, subject, comparison, verified_at, now) for subject, comparison in compared]
-    statement = insert(ReconciliationCheck).values(rows)
-    overwritten = {name: statement.excluded[name] for name in rows[0] if name not in KEY}
-    session.execute(statement.on_conflict_do_update(index_elements=KEY, set_=overwritten))
+    upsert_rows(session, ReconciliationCheck, rows)
 
 
 def _check(
@@ -53,15 +59,17 @@ def _check(
     }
 
 
-def store_findings(session: Session, tenant_id: int, compared: Compared, *, settled_by: datetime, now: datetime) -> int:
-    """Bring the findings of one period up to date. Answers how many are new, or there again.
+def store_findings(
+    session: Session, tenant_id: int, compared: Compared, *, settled_by: datetime, now: datetime
+) -> Kept:
+    """Bring the findings of one period up to date.
 
     One that was repaired is open again only where the repair had time to show.
     """
     known = _known(session, tenant_id, compared)
     new = sum(_store(session, tenant_id, *each, known, settled_by, now) for each in compared)
     session.flush()
-    return new
+    return Kept(new, tuple(sorted(row.id for row in known.values() if row.state == FindingState.OPEN)))
 
 
 def _store(
@@ -69,15 +77,17 @@ def _store(
     tenant_id: int,
     subject: Subject,
     comparison: Comparison,
-    known: Mapping[str, ReconciliationFinding],
+    known: dict[str, ReconciliationFinding],
     settled_by: datetime,
     now: datetime,
 ) -> int:
+    """Adds the rows that are new to `known`; answers how many are new, or there again."""
     new = 0
     for difference in comparison.differences:
         row = known.get(difference.key)
         if row is None:
-            session.add(_new(tenant_id, subject, difference, now))
+            known[difference.key] = _new(tenant_id, subject, difference, now)
+            session.add(known[difference.key])
             new += 1
             continue
         if row.state == FindingState.REPAIRED and not _is_there_again(row, settled_by):

@@ -51,17 +51,6 @@ def find_finding(session: Session, tenant_id: int, finding_id: int) -> Reconcili
     return found
 
 
-def list_open_findings(session: Session, tenant_id: int, period_start: datetime, usage_type: str | None) -> list[int]:
-    """Ids of the open findings of a period, of all its meters or of one, in the order they were found."""
-    row = ReconciliationFinding
-    wanted = select(row.id).where(
-        row.tenant_id == tenant_id, row.period_start == period_start, row.state == FindingState.OPEN
-    )
-    if usage_type is not None:
-        wanted = wanted.where(row.usage_type == usage_type)
-    return list(session.scalars(wanted.order_by(row.id)))
-
-
 def repair(
     session: Session,
     canceler: Canceler,
