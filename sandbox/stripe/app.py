@@ -27,6 +27,7 @@ from sandbox.stripe import (  # noqa: F401 (each adds its calls)
     credit_notes,
     customer_endings,
     customers,
+    destinations,
     discounts,
     disputes,
     endpoints,
