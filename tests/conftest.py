@@ -21,7 +21,9 @@ from dashboard.billing import accounts
 from dashboard.config import Settings, load_settings
 from dashboard.database import db
 from embedded.stack import Stack
-from tests.platform import IsolatedClient
+from tests.mail_server import MailServer, serving_mail
+from tests.platform import IsolatedClient, new_tenant
+from tests.receiver import Receiver, receiving
 from tests.sandbox_server import SandboxServer
 
 TEMPLATE = "countinghouse_template"
@@ -135,6 +137,26 @@ def app(stack: Stack, sandbox: SandboxServer, database_url: str, more_settings: 
         db.session.remove()
         db.engine.dispose()
     app.extensions["countinghouse"].redis.close()
+
+
+@pytest.fixture
+def tenant_id(app: Flask) -> int:
+    """A stored tenant."""
+    return new_tenant()[0]
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    """A mail server on this machine; `more_settings` of a test file can name its `settings`."""
+    with serving_mail() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A tenant's server for webhooks on this machine, which the setting `webhook_allow_private` allows."""
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture
