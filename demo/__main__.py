@@ -151,10 +151,15 @@ def environment(stack: Stack) -> dict[str, str]:
 def kept(name: str, make: Callable[[], str]) -> str:
     """A secret of the demo, made at its first start."""
     path = FOLDER / name
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(make())
-    return path.read_text()
+    return path.read_text() if path.exists() else keep(name, make())
+
+
+def keep(name: str, secret: str) -> str:
+    """Write a secret of the demo down, for its owner alone."""
+    path = FOLDER / name
+    path.touch(mode=0o600)
+    path.write_text(secret)
+    return secret
 
 
 def prepare() -> Flask:
@@ -167,9 +172,10 @@ def prepare() -> Flask:
         parts = wiring()
         with unit_of_work() as session:
             set_up_catalog(session, parts.stripe_client, parts.pins)
-        secret = set_up_webhook(parts.stripe_client, f"{BASE}/api/billing/webhook")
+        known = parts.settings.stripe_webhook_secrets
+        secret = set_up_webhook(parts.stripe_client, f"{BASE}/api/billing/webhook", known)
     if secret:
-        os.environ["STRIPE_WEBHOOK_SECRET"] = kept("webhook_secret", lambda: secret.value)
+        os.environ["STRIPE_WEBHOOK_SECRET"] = keep("webhook_secret", secret.value)
     return app
 
 

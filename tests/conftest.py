@@ -29,7 +29,9 @@ from dashboard.wiring import wiring
 from embedded.databases import with_name
 from embedded.stack import Stack
 from tests.emptying import empty, schema_of
-from tests.platform import IsolatedClient
+from tests.mail_server import MailServer, serving_mail
+from tests.platform import IsolatedClient, new_tenant
+from tests.receiver import Receiver, receiving
 from tests.sandbox_server import SandboxServer
 
 TEMPLATE = "countinghouse_template"
@@ -183,6 +185,26 @@ def as_it_was(app: Flask) -> Iterator[None]:
     app.config.clear()
     app.config.update(config)
     app.extensions["countinghouse"] = parts
+
+
+@pytest.fixture
+def tenant_id(app: Flask) -> int:
+    """A stored tenant."""
+    return new_tenant()[0]
+
+
+@pytest.fixture
+def mail_server() -> Iterator[MailServer]:
+    """A mail server on this machine; `more_settings` of a test file can name its `settings`."""
+    with serving_mail() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A tenant's server for webhooks on this machine, which the setting `webhook_allow_private` allows."""
+    with receiving() as receiver:
+        yield receiver
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from dashboard.billing.offers import Offer, find_offer, selling
 from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import BillingProvider
 from dashboard.billing.ports_subscriptions import NewCheckout, SetupFacts
+from dashboard.billing.promotion_codes import find_promotion
 from dashboard.billing.setup_checkouts import finish_setup
 from dashboard.models import CheckoutSession, CheckoutState, Subscription
 
@@ -28,18 +29,21 @@ class Addresses:
     cancel: str
 
 
-def start_checkout(desk: Desk, plan: object, interval: object, addresses: Addresses) -> CheckoutSession:
+def start_checkout(
+    desk: Desk, plan: object, interval: object, addresses: Addresses, promotion_code: object = None
+) -> CheckoutSession:
     """The hosted checkout for this choice: the open one where there is one, else a new one.
 
     The caller holds the tenant's billing (`hold_billing`). Another choice closes the checkout that was open, a
     subscription that nobody paid for (`incomplete`) is ended.
 
-    Raises `InvalidInput` (`plan`, `interval`) and `NotNow` where there is a subscription already.
+    Raises `InvalidInput` (`plan`, `interval`, `promotion_code`) and `NotNow` where there is a subscription already.
     """
     offer = find_offer(desk.session, plan, interval, desk.pins)
     customer_id = ensure_customer(desk.session, desk.tenant_id, desk.provider)
+    promotion_id = find_promotion(desk, promotion_code, offer, customer_id)
     days = trial_days(desk.session, desk.tenant_id, offer)
-    opened = _close_others(desk, offer, days)
+    opened = _close_others(desk, offer, days, promotion_id)
     _refuse_second(desk, customer_id)
     if opened is not None:
         return opened
@@ -54,6 +58,7 @@ def start_checkout(desk: Desk, plan: object, interval: object, addresses: Addres
         currency=offer.currency,
         success_url=addresses.success,
         cancel_url=addresses.cancel,
+        promotion_id=promotion_id,
     )
     with selling(offer):
         made = desk.provider.open_checkout(wanted, key=desk.key_for("checkout"))
@@ -66,7 +71,7 @@ def trial_days(session: Session, tenant_id: int, offer: Offer) -> int:
     return 0 if had else offer.plan.trial_days
 
 
-def _close_others(desk: Desk, offer: Offer, days: int) -> CheckoutSession | None:
+def _close_others(desk: Desk, offer: Offer, days: int, promotion_id: str | None) -> CheckoutSession | None:
     """The tenant's open checkout if it is for this very choice and can still be paid; any other is closed."""
     known = desk.session.scalars(
         select(CheckoutSession).where(
@@ -77,7 +82,8 @@ def _close_others(desk: Desk, offer: Offer, days: int) -> CheckoutSession | None
         return None
     found = desk.provider.read_checkout(known.id)
     same = (known.plan, known.interval, known.trial_days) == (offer.plan.key, offer.interval, days)
-    if found is not None and found.status == "open" and same and known.price_ids == list(offer.price_ids):
+    same = same and known.price_ids == list(offer.price_ids)
+    if found is not None and found.status == "open" and same and found.promotion_id == promotion_id:
         return known
     if found is not None and found.status == "open":
         desk.provider.expire_checkout(known.id)

@@ -110,6 +110,23 @@ class CardFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class PromotionFacts:
+    """A promotion code. `customer_id` is whose it is, None for everybody's; `currency` that of an amount it takes off.
+
+    `minimum` is the least that is to be bought, in minor units; `product_ids` None means any product.
+    """
+
+    id: str
+    is_active: bool
+    customer_id: str | None
+    expires_at: datetime | None
+    is_first_only: bool
+    currency: str | None
+    minimum: int | None
+    product_ids: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
 class NewCheckout:
     """What a hosted checkout is to offer. `price_ids`: the base price first, then the metered ones."""
 
@@ -123,6 +140,7 @@ class NewCheckout:
     currency: str
     success_url: str
     cancel_url: str
+    promotion_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +154,14 @@ class SetupFacts:
     customer_id: str | None
     subscription_id: str | None
     payment_method_id: str | None
+    promotion_id: str | None
 
 
 class SubscriptionProvider(Protocol):
     """The life of subscriptions at the provider. Raises `ProviderRefused` and `ProviderUnavailable`."""
+
+    def find_promotions(self, code: str) -> list[PromotionFacts]:
+        """Those of this name, which is written without regard to case; the ones that are over too."""
 
     def open_checkout(self, wanted: NewCheckout, *, key: str) -> SetupFacts: ...
     def read_checkout(self, session_id: str) -> SetupFacts | None: ...

@@ -92,17 +92,19 @@ def list_with_tenants(session: Session, *, is_open: bool, limit: int = 100) -> l
     return [(proposal, name) for proposal, name in session.execute(rows.limit(limit))]
 
 
-def begin_accept(session: Session, tenant_id: int, proposal_id: int, by: str, now: datetime) -> None:
-    """Freeze a proposal that staff accepts: commit this before `accept`.
+def begin_accept(session: Session, tenant_id: int, proposal_id: int, by: str, now: datetime) -> BillingProposal | None:
+    """Freeze a proposal that staff accepts: commit this before `accept`. None where it was accepted before.
 
     Raises `NotFound`, and `NotNow` for one that was dismissed.
     """
     proposal = _held(session, tenant_id, proposal_id)
     if proposal.state == ProposalState.DISMISSED:
         raise NotNow("it was dismissed; what is still owed is proposed anew by the next sync")
-    if proposal.decided_by is None:
-        proposal.decided_by, proposal.decided_at = by, now
-        session.flush()
+    if proposal.decided_by is not None:
+        return None
+    proposal.decided_by, proposal.decided_at = by, now
+    session.flush()
+    return proposal
 
 
 def accept(
@@ -130,14 +132,14 @@ def accept(
     return proposal
 
 
-def dismiss(session: Session, tenant_id: int, proposal_id: int, by: str, now: datetime) -> BillingProposal:
-    """Decide that no money moves.
+def dismiss(session: Session, tenant_id: int, proposal_id: int, by: str, now: datetime) -> BillingProposal | None:
+    """Decide that no money moves. None where that was decided before.
 
     Raises `NotFound`, and `NotNow` for one that was accepted.
     """
     proposal = _held(session, tenant_id, proposal_id)
     if proposal.state == ProposalState.DISMISSED:
-        return proposal
+        return None
     if is_frozen(proposal):
         raise NotNow("it was accepted; what was made of it can be taken back at Stripe")
     proposal.state, proposal.decided_by, proposal.decided_at = ProposalState.DISMISSED, by, now

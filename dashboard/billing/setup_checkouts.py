@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dashboard.billing.billing_desk import Desk, take_in_by_id
 from dashboard.billing.plans import catalog
+from dashboard.billing.ports import ProviderRefused
 from dashboard.billing.ports_subscriptions import NewCheckout, SetupFacts
 from dashboard.models import CheckoutSession
 
@@ -16,7 +17,8 @@ def finish_setup(desk: Desk, known: CheckoutSession, found: SetupFacts) -> None:
 
     The caller holds the tenant's billing. Three things keep a replay, or two workers, from making two: the id kept
     with the checkout, the checkout's id in the subscription's metadata, and an idempotency key made of it (which
-    Stripe forgets after a day).
+    Stripe forgets after a day). A promotion code that ended meanwhile leaves it without a subscription: nothing is
+    charged that was not agreed to, and the tenant chooses again.
     """
     if known.subscription_id is not None or found.customer_id is None or found.payment_method_id is None:
         return
@@ -28,15 +30,27 @@ def finish_setup(desk: Desk, known: CheckoutSession, found: SetupFacts) -> None:
             return
         for each in running:
             desk.provider.end_now(each.id, key=desk.key_for(f"end-{each.id}"))
-        made = desk.provider.create_subscription(
-            _wanted(desk, known, found.customer_id), checkout_id=known.id, payment_method_id=found.payment_method_id
-        )
+        wanted = _wanted(desk, known, found, found.customer_id)
+        try:
+            made = desk.provider.create_subscription(
+                wanted, checkout_id=known.id, payment_method_id=found.payment_method_id
+            )
+        except ProviderRefused as refusal:
+            if found.promotion_id is None or not _is_about_a_discount(refusal):
+                raise
+            return
     known.subscription_id = made.id
     desk.session.flush()
     take_in_by_id(desk, made.id)
 
 
-def _wanted(desk: Desk, known: CheckoutSession, customer_id: str) -> NewCheckout:
+def _is_about_a_discount(refusal: ProviderRefused) -> bool:
+    """In doubt: Stripe's pages do not say what each refusal of a promotion code names, its parameter or a code."""
+    told = f"{refusal.param} {refusal.code}"
+    return any(word in told for word in ("discount", "promotion", "coupon"))
+
+
+def _wanted(desk: Desk, known: CheckoutSession, found: SetupFacts, customer_id: str) -> NewCheckout:
     return NewCheckout(
         tenant_id=desk.tenant_id,
         customer_id=customer_id,
@@ -48,4 +62,5 @@ def _wanted(desk: Desk, known: CheckoutSession, customer_id: str) -> NewCheckout
         currency=catalog().currency,
         success_url="",
         cancel_url="",
+        promotion_id=found.promotion_id,
     )

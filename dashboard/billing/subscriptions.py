@@ -9,14 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.announcements import SubscriptionState, subscription_changed
-from dashboard.billing.catalog import PlanDefinition
 from dashboard.billing.known_prices import BoughtPlan, KnownPrices, read_prices
 from dashboard.billing.mirror import Mirror, hold_mirrors
 from dashboard.billing.mirror_rows import upsert_rows
 from dashboard.billing.period_learning import ToldPeriod
 from dashboard.billing.period_segments import learn_stretches
 from dashboard.billing.plan_mapping import base_price_ids, plan_by
-from dashboard.billing.plans import PLANS, PricePins, free_plan
+from dashboard.billing.plans import PricePins
 from dashboard.billing.ports import SubscriptionFacts
 from dashboard.models import Subscription
 
@@ -122,9 +121,3 @@ def live_subscriptions(session: Session, tenant_id: int) -> list[Subscription]:
             .order_by((Subscription.status == "past_due").asc(), Subscription.created_at.desc(), Subscription.id)
         )
     )
-
-
-def plan_of_tenant(session: Session, tenant_id: int) -> PlanDefinition | None:
-    """The plan the tenant is on; None where it has a subscription at a price that means no plan of the catalogue."""
-    live = live_subscription(session, tenant_id)
-    return PLANS.get(live.plan or "") if live else free_plan()

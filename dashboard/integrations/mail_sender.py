@@ -65,6 +65,10 @@ class SmtpSender:
             return Failure(
                 f"{refusal.smtp_code} {_words(refusal.smtp_error)}", permanent=500 <= refusal.smtp_code < 600
             )
+        except ssl.SSLCertVerificationError as error:
+            # Nothing was said yet but greetings: neither the password nor the mail.
+            why = f"The certificate of {self._host} was refused: {error.verify_message.rstrip('.')}."
+            return Failure(why, permanent=False)
         except (smtplib.SMTPException, OSError) as error:
             return Failure(f"{type(error).__name__}: {error}", permanent=False)
         except ValueError as error:

@@ -74,7 +74,7 @@ def list_failed_jobs() -> list[FailedJob]:
             for job_id in failed_registry(name).get_job_ids(desc=True, end=SHOWN - 1, cleanup=False)
         ]
         jobs = [job for job in Job.fetch_many(ids, connection) if job]
-        views = [_viewfailed_registry(job) for job in jobs]
+        views = [_view(job) for job in jobs]
     oldest = datetime.min.replace(tzinfo=UTC)
     return sorted(views, key=lambda job: job.failed_at or oldest, reverse=True)[:SHOWN]
 
@@ -85,7 +85,7 @@ def requeue_job(job_id: str) -> str:
     Raises `NotFound`, `QueueDown`.
     """
     with redis_or_down():
-        job = _findfailed_registry(job_id)
+        job = _find(job_id)
         call = call_of(job)
         try:
             job.requeue()
@@ -100,13 +100,13 @@ def drop_job(job_id: str) -> str:
     Raises `NotFound`, `QueueDown`.
     """
     with redis_or_down():
-        job = _findfailed_registry(job_id)
+        job = _find(job_id)
         call = call_of(job)
         failed_registry(job.origin).remove(job, delete_job=True)
         return call
 
 
-def _findfailed_registry(job_id: str) -> Job:
+def _find(job_id: str) -> Job:
     try:
         job = Job.fetch(job_id, connection=wiring().redis)
     except (NoSuchJobError, ValueError):
@@ -116,7 +116,7 @@ def _findfailed_registry(job_id: str) -> Job:
     return job
 
 
-def _viewfailed_registry(job: Job) -> FailedJob:
+def _view(job: Job) -> FailedJob:
     result = job.latest_result()
     trace = (result.exc_string if result else None) or ""
     raised = [line for line in trace.splitlines() if RAISED.match(line)]

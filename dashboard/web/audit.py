@@ -21,9 +21,13 @@ def current_actor() -> Actor:
     return Actor(current_user.email, ActorKind.STAFF if current_user.is_staff and not is_member else ActorKind.MEMBER)
 
 
-def audit(action: str, subject: str, details: Mapping[str, Any] | None = None) -> None:
-    """Write down an act for the tenant of this request, in its transaction; without a tenant, for the installation."""
-    tenant_id = g.tenant.id if "tenant" in g else g.get("tenant_id")
+def audit(action: str, subject: str, details: Mapping[str, Any] | None = None, *, tenant_id: int | None = None) -> None:
+    """Write down an act for the tenant of this request, in its transaction; without a tenant, for the installation.
+
+    `tenant_id` is whom it is about where staff act, whose addresses are no tenant's.
+    """
+    if tenant_id is None:
+        tenant_id = g.tenant.id if "tenant" in g else g.get("tenant_id")
     record_audit(
         session(),
         actor=current_actor(),

@@ -28,6 +28,7 @@ from sandbox.stripe import (  # noqa: F401 (each adds its calls)
     customer_endings,
     customer_making,
     customers,
+    destinations,
     discounts,
     disputes,
     endpoints,

@@ -8,7 +8,7 @@ from sandbox.errors import StripeFault
 from sandbox.forms import Params
 from sandbox.store import Thing, new_id
 from sandbox.stripe.periods import next_period_end
-from sandbox.stripe.routes import list_things, route
+from sandbox.stripe.routes import page_of, route
 from sandbox.world import World
 
 
@@ -74,7 +74,11 @@ def create_code(world: World, params: Params) -> Thing:
             "max_redemptions": params.integer("max_redemptions"),
             "metadata": params.metadata(),
             "promotion": {"coupon": coupon["id"], "type": "coupon"},
-            "restrictions": {"first_time_transaction": False},
+            "restrictions": {
+                "first_time_transaction": False,
+                "minimum_amount": None,
+                "minimum_amount_currency": None,
+            },
             "times_redeemed": 0,
         },
         "promotion_code.created",
@@ -91,8 +95,16 @@ def update_code(world: World, params: Params, code: str) -> Thing:
 
 @route("GET", "/v1/promotion_codes")
 def index_codes(world: World, params: Params) -> Thing:
-    """Promotion codes."""
-    return list_things(world, params, "promotion_code", "/v1/promotion_codes", filters=("code", "active", "customer"))
+    """Promotion codes; how a `code` is written in capitals does not matter."""
+    code, active, customer = params.take("code"), params.flag("active"), params.take("customer")
+    found = [
+        each
+        for each in reversed(world.store.all("promotion_code"))
+        if (code is None or each["code"].lower() == code.lower())
+        and (active is None or each["active"] is active)
+        and (customer is None or each["customer"] == customer)
+    ]
+    return page_of(found, params, "/v1/promotion_codes")
 
 
 def usable_code(world: World, code: str) -> Thing | None:

@@ -1,4 +1,4 @@
-"""Version 2: the meter event stream with its sessions, thin events, and where they are sent."""
+"""Version 2: the meter event stream with its sessions, and thin events."""
 
 from __future__ import annotations
 
@@ -89,47 +89,3 @@ def index_events(world: World, params: Params) -> Thing:
         if (not types or each["type"] in types) and (not about or each.get("related_object", {}).get("id") == about)
     ]
     return {"data": found[:limit], "next_page_url": None, "previous_page_url": None}
-
-
-@route("POST", "/v2/core/event_destinations")
-def create_destination(world: World, params: Params) -> Thing:
-    """Where thin events are sent."""
-    target = params.need("webhook_endpoint")
-    params.choice("type", ("webhook_endpoint",))
-    params.choice("event_payload", ("thin",))
-    include = params.take("include") or []
-    now = world.clock.seconds()
-    kept = {
-        "id": new_id("ed_test"),
-        "object": "v2.core.event_destination",
-        "created": iso(now),
-        "description": params.take("description") or "",
-        "enabled_events": params.need("enabled_events"),
-        "event_payload": "thin",
-        "events_from": ["self"],
-        "livemode": False,
-        "metadata": params.metadata(),
-        "name": params.need("name"),
-        "snapshot_api_version": None,
-        "status": "enabled",
-        "status_details": None,
-        "type": "webhook_endpoint",
-        "updated": iso(now),
-        "webhook_endpoint": {"signing_secret": new_id("whsec", 32), "url": target["url"]},
-    }
-    world.store.put("v2.core.event_destination", kept)
-    shown = {
-        "signing_secret": kept["webhook_endpoint"]["signing_secret"]
-        if "webhook_endpoint.signing_secret" in include
-        else None,
-        "url": target["url"] if "webhook_endpoint.url" in include else None,
-    }
-    return {**kept, "webhook_endpoint": shown}
-
-
-@route("DELETE", "/v2/core/event_destinations/{destination}")
-def delete_destination(world: World, params: Params, destination: str) -> Thing:
-    """Tell it no more."""
-    world.need("v2.core.event_destination", destination)
-    world.store.remove("v2.core.event_destination", destination)
-    return {"id": destination, "object": "v2.core.event_destination"}

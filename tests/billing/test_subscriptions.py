@@ -10,13 +10,16 @@ import pytest
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.billing_state import find_state, follow_state
+from dashboard.billing.payment_policy import PaymentPolicy
 from dashboard.billing.plans import PricePins, store_price
 from dashboard.billing.ports import ItemFacts, SubscriptionFacts
-from dashboard.billing.subscriptions import live_subscription, plan_of_tenant, sync_subscription
+from dashboard.billing.subscriptions import live_subscription, sync_subscription
 from dashboard.models import BillingPeriod, CatalogPrice, Subscription, Tenant
 from tests.factories import NOON, make_tenant
 
 NO_PINS = PricePins(plans={}, meters={})
+POLICY = PaymentPolicy(grace=timedelta(days=7), stopped_statuses=frozenset())
 
 
 def price(plan: str, interval: str = "monthly") -> CatalogPrice:
@@ -51,6 +54,12 @@ def facts(
     )
 
 
+def plan_of(session: Session, tenant: Tenant) -> str:
+    """The plan that the tenant's pages and limits go by."""
+    follow_state(session, tenant.id, POLICY, NOON)
+    return find_state(session, tenant.id).plan
+
+
 @pytest.fixture
 def tenant(session: Session) -> Tenant:
     """A customer of Stripe, with two plans on sale."""
@@ -60,11 +69,11 @@ def tenant(session: Session) -> Tenant:
 
 
 def test_the_plan_follows_from_the_price(session: Session, tenant: Tenant) -> None:
-    assert plan_of_tenant(session, tenant.id).key == "free"
+    assert plan_of(session, tenant) == "free"
     sync_subscription(session, facts(tenant), NO_PINS, NOON)
-    assert plan_of_tenant(session, tenant.id).key == "starter"
+    assert plan_of(session, tenant) == "starter"
     sync_subscription(session, facts(tenant, plan="professional"), NO_PINS, NOON)
-    assert plan_of_tenant(session, tenant.id).key == "professional"
+    assert plan_of(session, tenant) == "professional"
 
 
 def test_a_price_replaced_on_sale_keeps_meaning_its_plan(session: Session, tenant: Tenant) -> None:
@@ -72,7 +81,7 @@ def test_a_price_replaced_on_sale_keeps_meaning_its_plan(session: Session, tenan
     newer.price_id = "price_starter_new"
     store_price(session, newer)
     sync_subscription(session, facts(tenant), NO_PINS, NOON)
-    assert plan_of_tenant(session, tenant.id).key == "starter"
+    assert plan_of(session, tenant) == "starter"
 
 
 def test_a_pinned_price_wins_over_the_catalogue(session: Session, tenant: Tenant) -> None:
@@ -95,7 +104,7 @@ def test_a_pinned_price_wins_over_the_catalogue(session: Session, tenant: Tenant
 )
 def test_only_a_live_status_gives_the_plan(session: Session, tenant: Tenant, status: str, plan: str) -> None:
     sync_subscription(session, facts(tenant, status=status), NO_PINS, NOON)
-    assert plan_of_tenant(session, tenant.id).key == plan
+    assert plan_of(session, tenant) == plan
 
 
 def test_usage_of_a_yearly_plan_is_billed_by_the_month_of_its_meters(session: Session, tenant: Tenant) -> None:

@@ -90,12 +90,15 @@ def test_an_endpoint_that_is_missing_is_found(app: Flask) -> None:
     apply(app)
     output = run(app, "verify", code=1).stdout
     assert "webhook endpoint" in output
-    assert "1 to create, 0 to change, 0 to archive, 0 to keep." in output
+    assert "event destination" in output
+    assert "2 to create, 0 to change, 0 to archive, 0 to keep." in output
 
 
 def test_a_secret_that_is_not_in_the_environment_is_found(app: Flask) -> None:
     apply(app, "--webhook")
-    assert "STRIPE_WEBHOOK_SECRET does not hold the secret of we_" in run(app, "verify", code=1).stdout
+    output = run(app, "verify", code=1).stdout
+    assert "STRIPE_WEBHOOK_SECRET does not hold the secret of we_" in output
+    assert "STRIPE_WEBHOOK_SECRET does not hold the secret of ed_" in output
 
 
 def test_verify_changes_nothing(app: Flask) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -24,27 +23,16 @@ from dashboard.jobs.schedule import sweep
 from dashboard.models import Mail, Membership, Notice, Role, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.factories import make_user, record
-from tests.mail_server import MailServer, serving_mail
-from tests.platform import new_tenant, work_off
+from tests.mail_server import MailServer
+from tests.platform import work_off
 from tests.sandbox_server import SandboxServer
 
 LETTER = Letter("mail-1-2", "ada@tenant.example", "A cap is reached: 5 €", "Text.\n", "<p>Text.</p>")
 
 
 @pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with serving_mail() as server:
-        yield server
-
-
-@pytest.fixture
 def more_settings(mail_server: MailServer) -> dict[str, object]:
-    return {"mail_url": mail_server.url, "mail_from": "Countinghouse <no-reply@countinghouse.example>"}
-
-
-@pytest.fixture
-def tenant_id(app: Flask) -> int:
-    return new_tenant()[0]
+    return mail_server.settings
 
 
 def people(tenant_id: int, *roles: Role) -> list[str]:

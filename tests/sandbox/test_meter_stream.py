@@ -89,6 +89,37 @@ def test_a_thin_event_tells_of_what_does_not_count(
     assert total(client, shop) == 2
 
 
+def test_destinations_are_listed_page_by_page_and_rest_until_they_are_enabled(
+    client: StripeClient, sandbox: SandboxServer, shop: Shop
+) -> None:
+    at_stripe = client.v2.core.event_destinations
+    made = [
+        at_stripe.create(
+            {
+                "name": f"number {n}",
+                "type": "webhook_endpoint",
+                "event_payload": "thin",
+                "enabled_events": [TRIGGERED],
+                "webhook_endpoint": {"url": f"http://127.0.0.1:9/{n}"},
+            }
+        )
+        for n in range(3)
+    ]
+    listed = list(at_stripe.list({"limit": 1, "include": ["webhook_endpoint.url"]}).auto_paging_iter())
+    assert [each.id for each in listed] == [each.id for each in reversed(made)]
+    assert listed[0].webhook_endpoint is not None
+    assert listed[0].webhook_endpoint.url == "http://127.0.0.1:9/2"
+    for each in made:
+        assert at_stripe.disable(each.id).status == "disabled"
+    stream_client(client, sandbox).v2.billing.meter_event_stream.create({"events": [event(shop, "a lot", "bad")]})
+    assert sandbox.pending() == 0
+    assert at_stripe.enable(made[0].id).status_details is None
+    assert at_stripe.update(made[0].id, {"name": "first", "metadata": {"a": "b"}}).name == "first"
+    assert at_stripe.retrieve(made[0].id).to_dict()["metadata"] == {"a": "b"}
+    at_stripe.delete(made[0].id)
+    assert len(at_stripe.list().data) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "code"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
@@ -16,11 +15,6 @@ from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work
 from tests.factories import record
 from tests.platform import bearer, csrf_of, log_in, new_tenant
-
-
-@pytest.fixture
-def tenant_id(app: Flask) -> int:
-    return new_tenant()[0]
 
 
 def send(browser: FlaskClient, tenant_id: int, **fields: str) -> TestResponse:

@@ -79,7 +79,7 @@ def test_every_route_is_described(app: Flask, client: FlaskClient) -> None:
             if "From Stripe and Twilio" not in operation["tags"]:
                 (scopes,) = operation["security"]
                 assert scopes["key"], where
-                assert {"401", "403"} <= set(operation["responses"]), where
+                assert {"401", "403", "422"} <= set(operation["responses"]), where
 
 
 def test_every_example_in_the_document_is_taken(client: FlaskClient) -> None:
@@ -111,10 +111,12 @@ def test_the_api_keeps_to_its_document(app: Flask, client: FlaskClient, mode: Ge
     schema = schemathesis.openapi.from_wsgi("/api/openapi.json", isolated)
     for result in schema.get_all_operations():
         operation = result.ok()
+        # Where there is nothing but an address, a few requests say it all.
+        many = 25 if len(operation.query) or len(operation.body) else 5
 
         # The same requests in every run: a new find belongs to the change that made it.
         @settings(
-            max_examples=50, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
+            max_examples=many, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def holds(case: schemathesis.Case) -> None:

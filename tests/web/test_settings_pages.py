@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -16,7 +15,7 @@ from dashboard.database import db
 from dashboard.models import Invitation, Membership, Role, Tenant, User
 from dashboard.wiring import unit_of_work, wiring
 from tests.factories import PASSWORD, make_user
-from tests.mail_server import MailServer, serving_mail
+from tests.mail_server import MailServer
 from tests.platform import csrf_of, log_in, new_tenant, set_up_stripe, work_off
 from tests.sandbox_server import SandboxServer
 
@@ -25,19 +24,8 @@ NASTY = "<script>alert(1)</script> \u202eكلمة \U0001f600"
 
 
 @pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with serving_mail() as server:
-        yield server
-
-
-@pytest.fixture
 def more_settings(mail_server: MailServer) -> dict[str, object]:
-    return {"mail_url": mail_server.url, "mail_from": "Countinghouse <no-reply@countinghouse.example>"}
-
-
-@pytest.fixture
-def tenant_id(app: Flask) -> int:
-    return new_tenant()[0]
+    return mail_server.settings
 
 
 def post(browser: FlaskClient, path: str, **form: str) -> TestResponse:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from tests.platform import bearer, new_tenant, work_off
-from tests.receiver import Receiver, receiving
+from tests.receiver import Receiver
 
 URL = "/api/webhook-endpoints"
 
@@ -18,12 +17,6 @@ URL = "/api/webhook-endpoints"
 @pytest.fixture
 def more_settings() -> dict[str, object]:
     return {"webhook_allow_private": True}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
 
 
 @pytest.fixture

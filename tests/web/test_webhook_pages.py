@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from flask import Flask
@@ -14,18 +13,12 @@ from werkzeug.test import TestResponse
 from dashboard.database import db
 from dashboard.models import Role, WebhookDelivery, WebhookEndpoint
 from tests.platform import csrf_of, log_in, new_tenant, view_as_staff, work_off
-from tests.receiver import Receiver, receiving
+from tests.receiver import Receiver
 
 
 @pytest.fixture
 def more_settings() -> dict[str, object]:
     return {"webhook_allow_private": True}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
 
 
 def add(browser: FlaskClient, tenant_id: int, url: str, *events: str) -> TestResponse:

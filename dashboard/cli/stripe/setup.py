@@ -16,7 +16,9 @@ from dashboard.wiring import session, unit_of_work, wiring
 
 LIVE = ("sk_live_", "rk_live_")
 CHANGES_AHEAD = 2
-with_webhook = click.option("--webhook", is_flag=True, help="Our webhook endpoint too, at PUBLIC_URL.")
+with_webhook = click.option(
+    "--webhook", is_flag=True, help="Our webhook endpoint and event destination too, at PUBLIC_URL."
+)
 may_be_live = click.option("--live", is_flag=True, help="Say that the key is live: real products, real prices.")
 into_file = click.option(
     "--write-env",
@@ -70,7 +72,7 @@ def apply(*, webhook: bool, live: bool, write_env: Path | None) -> None:
 @with_appcontext
 @explained
 def verify() -> None:
-    """Check that Stripe, our tables and the webhook endpoint are as the catalogue says. Exit status 1 where not."""
+    """Check that Stripe, our tables and what sends us events are as the catalogue says. Exit status 1 where not."""
     problems = _plan(webhook=True).problems
     if problems:
         show_steps(problems)
@@ -105,5 +107,5 @@ def _apply(*, webhook: bool, live: bool, write_env: Path | None) -> None:
         for name, value in lines:
             click.echo(f"{name}={value}")
     setup.hand_over()
-    if webhook and not setup.secret.secret:
-        click.echo("# the webhook endpoint was there before: its secret can be read in Stripe's dashboard", err=True)
+    if webhook and not setup.new_secrets:
+        click.echo("# what sends us events was there before: the secrets can be read in Stripe's dashboard", err=True)

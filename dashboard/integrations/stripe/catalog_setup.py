@@ -15,13 +15,15 @@ from stripe import StripeClient
 from dashboard.billing.catalog import Catalog
 from dashboard.billing.plans import PricePins, catalog
 from dashboard.integrations.stripe.client import domain_errors
-from dashboard.integrations.stripe.setup.endpoint import NewSecret, hand_over, plan_endpoint
+from dashboard.integrations.stripe.setup.destination import EventDestinations
+from dashboard.integrations.stripe.setup.endpoint import WebhookEndpoints
 from dashboard.integrations.stripe.setup.features import plan_features, plan_links
 from dashboard.integrations.stripe.setup.meters import plan_meters
 from dashboard.integrations.stripe.setup.portal import plan_portal
 from dashboard.integrations.stripe.setup.price_specs import PriceSpec, price_specs
 from dashboard.integrations.stripe.setup.prices import plan_prices
 from dashboard.integrations.stripe.setup.products import archive_products, plan_products
+from dashboard.integrations.stripe.setup.receivers import NewSecret, in_order, plan_receivers
 from dashboard.integrations.stripe.setup.steps import Found, SetupImpossible, Step
 from dashboard.integrations.stripe.setup.stock import take_stock
 from dashboard.integrations.stripe.setup.tables import plan_tables
@@ -46,7 +48,7 @@ class Setup:
     specs: list[PriceSpec]
     found: Found
     steps: list[Step] = field(default_factory=list)
-    secret: NewSecret = field(default_factory=NewSecret)
+    new_secrets: list[NewSecret] = field(default_factory=list)
     known_secrets: Sequence[str] = ()
 
     @property
@@ -70,22 +72,22 @@ class Setup:
                     step.run()
 
     def lines(self) -> list[EnvironmentLine]:
-        """The environment's lines. A new webhook secret stands before those that are still in use."""
+        """The environment's lines. A new endpoint's secret stands before those that are still in use."""
         meters = [(kind.meter_setting, self.found.meters[kind.name].id) for kind in self.catalog.metered]
         prices = [(spec.setting, self.found.prices[spec.lookup_key].id) for spec in self.specs if spec.setting]
         lines = [EnvironmentLine(name or "", value) for name, value in [*meters, *prices]]
-        if self.secret.secret:
-            secrets = [self.secret.secret, *self.known_secrets]
-            lines.append(EnvironmentLine("STRIPE_WEBHOOK_SECRET", ",".join(secrets)))
+        if self.new_secrets:
+            lines.append(EnvironmentLine("STRIPE_WEBHOOK_SECRET", in_order(self.new_secrets, self.known_secrets)))
         return lines
 
     def hand_over(self) -> None:
-        """Call this when the lines are where they belong: a webhook secret is told only once.
+        """Call this when the lines are where they belong: webhook secrets are told only once.
 
         Raises `ProviderRefused`, `ProviderUnavailable`.
         """
-        if self.secret.secret:
-            hand_over(self.client, self.secret)
+        for each in self.new_secrets:
+            with domain_errors():
+                each.hand_over()
 
 
 def plan_setup(
@@ -98,7 +100,8 @@ def plan_setup(
 ) -> Setup:
     """Compare the catalogue with Stripe and our tables, and change nothing.
 
-    With `webhook_url` the webhook endpoint is compared too; `known_secrets` are those that the environment has.
+    With `webhook_url` the webhook endpoint and the event destination are compared too; `known_secrets` are those that
+    the environment has.
     Raises `SetupImpossible`, `ProviderRefused`, `ProviderUnavailable`.
     """
     wanted, found = catalog(), Found()
@@ -116,8 +119,16 @@ def plan_setup(
         setup.steps.append(plan_portal(client))
         setup.steps.append(plan_tables(session, wanted, specs, found, follows_change=follows_change))
         if webhook_url:
-            setup.steps += plan_endpoint(client, webhook_url, known_secrets, setup.secret)
+            setup.steps += _plan_receivers(client, webhook_url, known_secrets, setup.new_secrets)
     return setup
+
+
+def _plan_receivers(client: StripeClient, url: str, known: Sequence[str], new: list[NewSecret]) -> list[Step]:
+    return [
+        step
+        for places in (WebhookEndpoints(client), EventDestinations(client))
+        for step in plan_receivers(places, url, known, new)
+    ]
 
 
 def set_up_catalog(session: Session, client: StripeClient, pins: PricePins) -> list[EnvironmentLine]:
@@ -130,17 +141,19 @@ def set_up_catalog(session: Session, client: StripeClient, pins: PricePins) -> l
     return setup.lines()
 
 
-def set_up_webhook(client: StripeClient, url: str) -> EnvironmentLine | None:
-    """Register our webhook endpoint. Its secret can be read only now; None when it was registered before.
+def set_up_webhook(client: StripeClient, url: str, known_secrets: Sequence[str] = ()) -> EnvironmentLine | None:
+    """Register our webhook endpoint and our event destination. Their secrets can be read only now; `known_secrets` are
+    those that the environment has. None when both were registered before.
 
     Raises `ProviderRefused`, `ProviderUnavailable`.
     """
-    new = NewSecret()
+    new: list[NewSecret] = []
     with domain_errors():
-        for step in list(plan_endpoint(client, url, (), new)):
+        for step in _plan_receivers(client, url, known_secrets, new):
             if step.run:
                 step.run()
-    if not new.secret:
+        for each in new:
+            each.hand_over()
+    if not new:
         return None
-    hand_over(client, new)
-    return EnvironmentLine("STRIPE_WEBHOOK_SECRET", new.secret)
+    return EnvironmentLine("STRIPE_WEBHOOK_SECRET", in_order(new, known_secrets))

@@ -8,15 +8,18 @@ import stripe
 from stripe import StripeClient
 
 from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.ports_subscriptions import LiveSubscription, NewCheckout, SetupFacts
+from dashboard.billing.ports_subscriptions import LiveSubscription, NewCheckout, PromotionFacts, SetupFacts
 from dashboard.integrations.stripe.client import domain_errors, if_there, keyed
 from dashboard.integrations.stripe.portal_choice import PortalChoice
-from dashboard.integrations.stripe.subscription_translate import live_subscription
+from dashboard.integrations.stripe.subscription_translate import live_subscription, promotion_facts
 from dashboard.integrations.stripe.translate import id_of
 
 if TYPE_CHECKING:
     from stripe.params import SubscriptionCreateParams
     from stripe.params.checkout import SessionCreateParams
+
+
+PROMOTION = "promotion_code"
 
 
 class StripeAccess:
@@ -31,6 +34,13 @@ class StripeAccess:
 class CheckoutGateway(StripeAccess):
     """Begins, reads and closes hosted checkouts."""
 
+    def find_promotions(self, code: str) -> list[PromotionFacts]:
+        """Those of this name, which is written without regard to case; the ones that are over too."""
+        expand = ["data.promotion.coupon", "data.promotion.coupon.applies_to"]
+        with domain_errors():
+            listed = self._v1.promotion_codes.list({"code": code, "limit": 100, "expand": expand})
+            return [promotion_facts(each) for each in listed.data]
+
     def open_checkout(self, wanted: NewCheckout, *, key: str) -> SetupFacts:
         """A hosted checkout of one plan."""
         shared = {
@@ -41,7 +51,7 @@ class CheckoutGateway(StripeAccess):
             "cancel_url": wanted.cancel_url,
             "billing_address_collection": "required",
             "customer_update": {"address": "auto", "name": "auto"},
-            "metadata": _metadata(wanted),
+            "metadata": {**_metadata(wanted), **_promotion_note(wanted)},
         }
         own = self._selling(wanted) if wanted.mode == "subscription" else _keeping(wanted)
         params = cast("SessionCreateParams", {**shared, **own})
@@ -53,7 +63,7 @@ class CheckoutGateway(StripeAccess):
         trial = {"trial_period_days": wanted.trial_days} if wanted.trial_days else {}
         return {
             "line_items": [{"price": base, "quantity": 1}, *({"price": price} for price in metered)],
-            "allow_promotion_codes": True,
+            **({"discounts": _discounts(wanted)} if wanted.promotion_id else {"allow_promotion_codes": True}),
             "tax_id_collection": {"enabled": True},
             "automatic_tax": {"enabled": self._automatic_tax},
             "subscription_data": {"metadata": _metadata(wanted), **trial},
@@ -92,6 +102,8 @@ class CheckoutGateway(StripeAccess):
         }
         if wanted.trial_days:
             params["trial_period_days"] = wanted.trial_days
+        if wanted.promotion_id:
+            params["discounts"] = _discounts(wanted)
         with keyed(key):
             self._v1.customers.update(
                 wanted.customer_id, {"invoice_settings": {"default_payment_method": payment_method_id}}
@@ -104,8 +116,17 @@ def _metadata(wanted: NewCheckout) -> dict[str, str]:
     return {"tenant_id": str(wanted.tenant_id), "plan": wanted.plan, "interval": wanted.interval}
 
 
+def _discounts(wanted: NewCheckout) -> list[dict[str, str]]:
+    return [{"promotion_code": wanted.promotion_id or ""}]
+
+
+def _promotion_note(wanted: NewCheckout) -> dict[str, str]:
+    """Kept with the checkout at Stripe: the subscription that follows one in setup mode is made with it."""
+    return {PROMOTION: wanted.promotion_id} if wanted.promotion_id else {}
+
+
 def _keeping(wanted: NewCheckout) -> dict[str, Any]:
-    """Setup mode keeps a card and sells nothing, so it has no promotion codes and works out no tax.
+    """Setup mode keeps a card and sells nothing, so it asks for no promotion code and works out no tax.
 
     In doubt: that it takes `tax_id_collection` and `customer_update`; the SDK's types allow both, Stripe's pages
     show them with the other modes only.
@@ -127,4 +148,5 @@ def _setup_facts(session: stripe.checkout.Session) -> SetupFacts:
         customer_id=id_of(session.customer),
         subscription_id=id_of(session.subscription),
         payment_method_id=id_of(intent.payment_method) if isinstance(intent, stripe.SetupIntent) else None,
+        promotion_id=session.metadata.to_dict().get(PROMOTION) if session.metadata else None,
     )

@@ -23,7 +23,8 @@ class Verified:
 
 
 def verify_webhook(body: bytes, header: str | None, secrets: Sequence[str]) -> Verified:
-    """The body, if one of our secrets signed it within the last five minutes. There are several during a roll.
+    """The body, if one of our secrets signed it within the last five minutes: the endpoint's, the event destination's,
+    and during a roll those of the places before them.
 
     Raises `UnverifiedWebhook`.
     """

@@ -9,6 +9,7 @@ from dashboard.billing.ports_subscriptions import (
     LiveItem,
     LiveSubscription,
     PreviewLine,
+    PromotionFacts,
     ScheduledChange,
 )
 from dashboard.integrations.stripe.translate import id_of, maybe_moment, moment, subscription_facts
@@ -35,6 +36,22 @@ def live_subscription(subscription: stripe.Subscription) -> LiveSubscription:
         latest_invoice_id=id_of(subscription.latest_invoice),
         trial_end=maybe_moment(subscription.trial_end),
         checkout_id=subscription.metadata.to_dict().get("checkout_id"),
+    )
+
+
+def promotion_facts(code: stripe.PromotionCode) -> PromotionFacts:
+    """A promotion code whose coupon was expanded; one without a coupon takes nothing off and is over."""
+    coupon = code.promotion.coupon if isinstance(code.promotion.coupon, stripe.Coupon) else None
+    is_left = code.max_redemptions is None or code.times_redeemed < code.max_redemptions
+    return PromotionFacts(
+        id=code.id,
+        is_active=code.active and is_left and coupon is not None and coupon.valid,
+        customer_id=id_of(code.customer),
+        expires_at=maybe_moment(code.expires_at),
+        is_first_only=code.restrictions.first_time_transaction,
+        currency=coupon.currency if coupon else None,
+        minimum=code.restrictions.minimum_amount,
+        product_ids=tuple(coupon.applies_to.products) if coupon and coupon.applies_to else None,
     )
 
 

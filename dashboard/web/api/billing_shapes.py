@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.billing.offers import sold_plans
 from dashboard.web.api.answers import Shape
+from dashboard.web.api.inputs import short_text
 
 PlanName = Annotated[str, Field(json_schema_extra={"enum": list(sold_plans())})]
 Interval = Literal["monthly", "yearly"]
@@ -83,6 +84,9 @@ class CheckoutIn(BaseModel):
 
     plan: PlanName
     interval: Interval = "monthly"
+    promotion_code: str | None = short_text(
+        "A code of yours. Without one the hosted page asks for it, except for a yearly plan.", default=None
+    )
 
 
 class CheckoutOut(Shape):

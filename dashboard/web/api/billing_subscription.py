@@ -53,7 +53,7 @@ def create_checkout() -> ResponseReturnValue:
     While a checkout of the same choice is open, that one is the answer; another choice closes it. 409 where there is a
     subscription already: change its plan instead.
     """
-    given = need_object(json_body(), frozenset({"plan", "interval"}))
+    given = need_object(json_body(), frozenset({"plan", "interval", "promotion_code"}))
     return jsonify(act(g.tenant_id, "checkout", given, idempotency_key(), lambda desk: _checkout(desk, given))), 201
 
 
@@ -62,7 +62,8 @@ def _checkout(desk: Desk, given: Any) -> dict[str, Any]:
     back = url_for("tenant.checkout_return", tenant_id=desk.tenant_id)
     base = wiring().settings.public_url
     addresses = Addresses(f"{base}{back}?session_id={{CHECKOUT_SESSION_ID}}", f"{base}{page}")
-    row = start_checkout(desk, given.get("plan"), given.get("interval", "monthly"), addresses)
+    interval, code = given.get("interval", "monthly"), given.get("promotion_code")
+    row = start_checkout(desk, given.get("plan"), interval, addresses, code)
     return {
         "id": row.id,
         "url": row.url,

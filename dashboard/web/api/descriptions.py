@@ -25,7 +25,7 @@ record_events = describe(
         201: Answer("Something is new.", RecordOut, example=examples.RECORDED),
         200: Answer("Everything was recorded before.", RecordOut),
     },
-    errors=(400, 409, 413, 415, 422),
+    errors=(400, 409, 413, 415),
 )
 
 show_event = describe(
@@ -44,7 +44,7 @@ send_text = describe(
         201: Answer("Twilio took it.", TextOut),
         200: Answer("The same key sent it before.", TextOut),
     },
-    errors=(400, 402, 409, 413, 415, 422, 502, 503),
+    errors=(400, 402, 409, 413, 415, 502, 503),
 )
 
 show_text = describe(
@@ -63,7 +63,7 @@ make_call = describe(
         201: Answer("Twilio took it.", CallOut),
         200: Answer("The same key asked for it before.", CallOut),
     },
-    errors=(400, 402, 409, 413, 415, 422, 502, 503),
+    errors=(400, 402, 409, 413, 415, 502, 503),
 )
 
 show_call = describe(

@@ -13,6 +13,7 @@ from werkzeug.exceptions import Unauthorized
 from dashboard.billing.api_keys import Scope
 from dashboard.billing.fields import need_text
 from dashboard.web.api.known_callers import known_callers
+from dashboard.web.api.queries import refuse_query
 from dashboard.web.api.request_counter import count_api_request
 from dashboard.web.errors import answer
 from dashboard.wiring import now, session
@@ -46,17 +47,19 @@ def bearer_of(header: str) -> str | None:
 def require_key() -> Response | None:
     """Put the key's tenant and name where the view finds them and count the call, or stop with 401 or 403.
 
-    It costs one indexed query a second for each key.
+    It costs one indexed query a second for each key. Raises `InvalidInput` for a parameter where the view has none.
     """
     key = bearer_of(request.headers.get("Authorization", ""))
     caller = known_callers.find(session(), key, now()) if key is not None else None
     if caller is None:
         raise Unauthorized("Send your key as: Authorization: Bearer ch_…", www_authenticate=WWWAuthenticate("bearer"))
     g.tenant_id, g.api_key_id, g.api_key_name = caller.tenant_id, caller.key_id, caller.key_name
-    scope = required_scope(current_app.view_functions[request.endpoint or ""])
+    view = current_app.view_functions[request.endpoint or ""]
+    scope = required_scope(view)
     if scope is not None and scope not in caller.scopes:
         return answer(403, f"This key lacks the scope {scope}. Create one that has it.", scope=scope)
     count_api_request(caller)
+    refuse_query(view)
     return None
 
 

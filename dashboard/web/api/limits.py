@@ -41,7 +41,7 @@ def show() -> ResponseReturnValue:
     scope="limits:manage",
     body=(Body(CapIn, {"cap": {"quantity": 500}}),),
     answers=_LIMITS,
-    errors=(400, 413, 415, 422),
+    errors=(400, 413, 415),
 )
 def update_cap(usage_type: str) -> ResponseReturnValue:
     """Cap a usage type
@@ -59,7 +59,7 @@ def update_cap(usage_type: str) -> ResponseReturnValue:
 
 
 @blueprint.delete("/caps/<usage_type>")
-@describe(tag=TAG, scope="limits:manage", answers=_LIMITS, errors=(422,))
+@describe(tag=TAG, scope="limits:manage", answers=_LIMITS)
 def destroy_cap(usage_type: str) -> ResponseReturnValue:
     """Lift a cap"""
     before = list_caps(session(), g.tenant_id).get(usage_type)
@@ -76,7 +76,7 @@ def destroy_cap(usage_type: str) -> ResponseReturnValue:
     scope="limits:manage",
     body=(Body(BudgetIn, {"budget": {"amount": 5_000, "currency": "usd"}}),),
     answers=_LIMITS,
-    errors=(400, 413, 415, 422),
+    errors=(400, 413, 415),
 )
 def update_budget() -> ResponseReturnValue:
     """Limit what usage beyond the plan may cost
@@ -111,7 +111,7 @@ def destroy_budget() -> ResponseReturnValue:
     scope="usage:write",
     body=(Body(ReservationIn, {"one": {"usage_type": "AI_MESSAGE_GENERATED", "quantity": 1, "key": "msg-8842"}}),),
     answers={201: Answer("The action may happen.", ReservationOut)},
-    errors=(400, 402, 409, 413, 415, 422),
+    errors=(400, 402, 409, 413, 415),
 )
 def create() -> ResponseReturnValue:
     """Hold a place before an action
@@ -145,7 +145,7 @@ def create() -> ResponseReturnValue:
 
 
 @blueprint.delete("/reservations/<reservation_key:key>")
-@describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404, 422))
+@describe(tag=TAG, scope="usage:write", answers={204: Answer("The place is free again.")}, errors=(404,))
 def destroy(key: str) -> ResponseReturnValue:
     """Give a place back"""
     refuse_our_key(key, "key")

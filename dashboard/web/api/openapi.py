@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from dashboard.config import Settings
 from dashboard.web.api.keys import require_scope
 from dashboard.web.api.problems import ERRORS, PROBLEM
+from dashboard.web.api.queries import take_no_query
 
 BODIES = "x-bodies"
 View = TypeVar("View", bound=Callable[..., Any])
@@ -69,10 +70,10 @@ def describe(
 ) -> Callable[[View], View]:
     """Describe a view of the API and demand the scope it needs; its docstring is the summary and description.
 
-    The view is not wrapped: this costs nothing when it is called. `errors` are those beside 401 and 403, which follow
-    from `scope`.
+    The view is not wrapped: this costs nothing when it is called. `errors` are those beside 401, 403 and 422, which
+    follow from `scope`: a parameter that no view takes is refused for each of them.
     """
-    statuses = (*((401, 403) if scope else ()), *errors)
+    statuses = {*((401, 403, 422) if scope else ()), *errors}
     responses = {status: _good(answer) for status, answer in answers.items()}
     responses |= {status: _bad(status) for status in sorted(statuses)}
 
@@ -83,6 +84,8 @@ def describe(
                 spec["args"].append((model, location))
         if scope is not None:
             require_scope(scope)(view)
+            if query is None:
+                take_no_query(view)
             spec["security"] = [{"key": [scope]}]
         models = [answer.model for answer in answers.values() if answer.model] + [each.model for each in body]
         # Read by `document`, which knows more about bodies than APIFlask: several media types, each with examples.

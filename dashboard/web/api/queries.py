@@ -72,6 +72,21 @@ class UsageQuery(RangeQuery):
     format: Format = None
 
 
+def take_no_query(view: object) -> None:
+    """Say that a view has no parameters; `refuse_query` refuses any."""
+    view.takes_no_query = True  # type: ignore[attr-defined]
+
+
+def refuse_query(view: object) -> None:
+    """Refuse the parameters of this request where its view has none; the others read theirs by `read_query`.
+
+    Raises `InvalidInput` with the first one's name.
+    """
+    if getattr(view, "takes_no_query", False):
+        for name in request.args:
+            raise InvalidInput(name, "is not a parameter; this call takes none")
+
+
 def query_once() -> dict[str, str]:
     """The parameters of this request's query.
 

@@ -28,7 +28,7 @@ blueprint.before_request(require_key)
             example=examples.REVERSAL,
         )
     },
-    errors=(404, 409, 422),
+    errors=(404, 409),
 )
 def create(event_id: int) -> ResponseReturnValue:
     """Take an event back

@@ -37,7 +37,7 @@ blueprint.before_request(require_key)
             example=examples.SYNC,
         )
     },
-    errors=(400, 413, 415, 422),
+    errors=(400, 413, 415),
 )
 def create() -> ResponseReturnValue:
     """Send this tenant's usage to Stripe's meters now
@@ -60,7 +60,6 @@ def create() -> ResponseReturnValue:
     answers={
         200: Answer("This tenant's runs.", SyncsOut, example={"syncs": [examples.SYNC], "next_before": None}),
     },
-    errors=(422,),
 )
 def index() -> ResponseReturnValue:
     """Syncs so far, newest first

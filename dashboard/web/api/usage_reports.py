@@ -41,7 +41,6 @@ CSV = {
     scope="usage:read",
     query=SummaryQuery,
     answers={200: Answer("The summary.", SummaryOut, also=CSV, headers=FILE, example=examples.SUMMARY)},
-    errors=(422,),
 )
 def index() -> ResponseReturnValue:
     """Usage of a period or range: every type at a glance
@@ -64,7 +63,7 @@ def index() -> ResponseReturnValue:
     scope="usage:read",
     query=UsageQuery,
     answers={200: Answer("The parts that were asked for.", UsageOut, also=CSV, headers=FILE, example=examples.USAGE)},
-    errors=(404, 422),
+    errors=(404,),
 )
 def show(usage_type: str) -> ResponseReturnValue:
     """One usage type: its series, its groups and the single events

@@ -12,6 +12,7 @@ from dashboard.billing.meter_errors import list_meter_errors
 from dashboard.billing.metering import refused
 from dashboard.jobs.meter_mending import ask_to_resend
 from dashboard.jobs.metering import start_sync
+from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 
@@ -45,6 +46,7 @@ def resend_meter_event(tenant_id: int, event_id: int) -> Response:
         flash(f"Not sent again: {reason}.", "error")
         return redirect(url_for("staff.meter_errors"), 303)
     is_sent, is_proposed = mended.event is not None, mended.proposal is not None
+    audit("meter_event.resent", f"Batch {event_id}", {"proposed": is_proposed}, tenant_id=tenant_id)
     session().commit()
     if is_sent:
         start_sync(by, tenant_id)
@@ -61,6 +63,7 @@ def confirm_meter_event(tenant_id: int, event_id: int) -> Response:
     """Note that Stripe counts a batch whose answer was lost."""
     try:
         metering.confirm(session(), tenant_id, event_id, now())
+        audit("meter_event.confirmed", f"Batch {event_id}", tenant_id=tenant_id)
         session().commit()
     except NotNow as reason:
         flash(f"Not noted: {reason}.", "error")
@@ -72,7 +75,12 @@ def confirm_meter_event(tenant_id: int, event_id: int) -> Response:
 @blueprint.post("/meter-errors/resend")
 def resend_meter_events() -> Response:
     """Mend every refused batch, or those of one cause."""
-    ask_to_resend(current_user.email, request.form.get("code") or None)
+    by, code = current_user.email, request.form.get("code") or None
+    if code is not None and "\0" in code:
+        abort(400, "code: must be text.")
+    audit("meter_events.resent", code or "Of every cause")
+    session().commit()
+    ask_to_resend(by, code)
     flash("Refused batches are being mended and sent again.", "info")
     return redirect(url_for("staff.meter_errors"), 303)
 

@@ -10,6 +10,8 @@ from dashboard.billing import proposals as domain
 from dashboard.billing.errors import NotNow
 from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
 from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.models import BillingProposal
+from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session, wiring
 
@@ -31,7 +33,7 @@ def accept_proposal(tenant_id: int, proposal_id: int) -> Response:
     """Move the money at Stripe. Asked twice, it moves once."""
     by = current_user.email
     try:
-        domain.begin_accept(session(), tenant_id, proposal_id, by, now())
+        _note("proposal.accepted", domain.begin_accept(session(), tenant_id, proposal_id, by, now()))
         session().commit()
         made = domain.accept(session(), wiring().billing, tenant_id, proposal_id, by, now())
         session().commit()
@@ -48,10 +50,17 @@ def accept_proposal(tenant_id: int, proposal_id: int) -> Response:
 def dismiss_proposal(tenant_id: int, proposal_id: int) -> Response:
     """Decide that no money moves."""
     try:
-        domain.dismiss(session(), tenant_id, proposal_id, current_user.email, now())
+        _note("proposal.dismissed", domain.dismiss(session(), tenant_id, proposal_id, current_user.email, now()))
         session().commit()
     except NotNow as error:
         flash(f"Not dismissed: {error}.", "error")
     else:
         flash("Dismissed: no money moves.", "info")
     return redirect(url_for("staff.proposals"), 303)
+
+
+def _note(action: str, decided: BillingProposal | None) -> None:
+    """Write a decision down; a second click decides nothing."""
+    if decided is not None:
+        details = {"proposal": decided.id, "amount": decided.amount, "currency": decided.currency}
+        audit(action, domain.describe(decided), details, tenant_id=decided.tenant_id)

@@ -16,6 +16,7 @@ from dashboard.billing.reconciliation.reports import FindingQuery
 from dashboard.jobs.queues import METERING, enqueue
 from dashboard.jobs.reconciliation import HOUR, check_period, reconcile_due, repair_and_send
 from dashboard.models import FindingState
+from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint
 from dashboard.wiring import session
 
@@ -44,6 +45,8 @@ def reconciliation() -> str:
 @blueprint.post("/reconciliation")
 def start_reconciliation() -> Response:
     """Look at every period that is due, now."""
+    audit("reconciliation.asked", "Every period that is due")
+    session().commit()
     if enqueue(METERING, reconcile_due, timeout=HOUR):
         flash("Every period that is due is being compared now.", "info")
     else:
@@ -54,10 +57,14 @@ def start_reconciliation() -> Response:
 @blueprint.post("/reconciliation/<int:tenant_id>/findings/<int:finding_id>/repair")
 def repair_difference(tenant_id: int, finding_id: int) -> Response:
     """Repair one finding, if it is still there."""
-    finding = find_finding(session(), tenant_id, finding_id)
+    by, finding = current_user.email, find_finding(session(), tenant_id, finding_id)
     if finding.state != FindingState.OPEN:
         flash(f"There is nothing to repair: the finding is {finding.state}.", "info")
-    elif enqueue(METERING, repair_and_send, tenant_id, finding_id, current_user.email, timeout=HOUR):
+        return redirect(url_for("staff.reconciliation"), 303)
+    told = {"usage_type": finding.usage_type, "repair": finding.repair}
+    audit("finding.repair_asked", f"Finding {finding_id}", told, tenant_id=tenant_id)
+    session().commit()
+    if enqueue(METERING, repair_and_send, tenant_id, finding_id, by, timeout=HOUR):
         flash("It is being compared once more and then repaired.", "info")
     else:
         flash("The queue is out of reach. Nothing was done; try again.", "error")
@@ -80,6 +87,8 @@ def compare_again(tenant_id: int, period: str, usage_type: str) -> Response:
     """Look at one period again."""
     start = _moment(period)
     reports.find_check(session(), tenant_id, start, usage_type.replace("\x00", ""), None)
+    audit("reconciliation.asked", f"The period from {start:%Y-%m-%d %H:%M} UTC", tenant_id=tenant_id)
+    session().commit()
     if enqueue(METERING, check_period, tenant_id, start, timeout=600):
         flash("The period is being compared again.", "info")
     else:

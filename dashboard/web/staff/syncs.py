@@ -11,6 +11,7 @@ from dashboard.billing.plans import catalog
 from dashboard.billing.sync_runs import cancel_run, need_tenant, read_usage_types
 from dashboard.billing.sync_views import find_run, list_runs, overview
 from dashboard.jobs.metering import start_sync
+from dashboard.web.audit import audit
 from dashboard.web.queries import read_before, read_id
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
@@ -32,6 +33,7 @@ def create_sync() -> ResponseReturnValue:
         usage_types = read_usage_types(request.form.getlist("usage_types") or None)
     except InvalidInput as error:
         return _page(error=error), 422
+    audit("sync.asked", ", ".join(usage_types or ["All usage types"]), tenant_id=tenant_id)
     run_id = start_sync(current_user.email, tenant_id, usage_types)
     return redirect(url_for("staff.sync", sync_id=run_id), 303)
 
@@ -50,6 +52,7 @@ def cancel_sync(sync_id: int) -> ResponseReturnValue:
     except NotNow:
         flash("The sync had ended before it could be canceled.", "info")
     else:
+        audit("sync.canceled", f"Sync {sync_id}", tenant_id=find_run(session(), sync_id).tenant_id)
         session().commit()
     return redirect(url_for("staff.sync", sync_id=sync_id), 303)
 

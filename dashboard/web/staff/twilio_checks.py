@@ -12,6 +12,7 @@ from dashboard.billing.telephony_check.results import find_check, list_checks, l
 from dashboard.jobs.metering import HOUR
 from dashboard.jobs.queues import WEBHOOKS, enqueue
 from dashboard.jobs.telephony_check import check_twilio_day
+from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 
@@ -30,6 +31,8 @@ def check_twilio() -> ResponseReturnValue:
         day = need_past_day(given, now().date())
     except InvalidInput as error:
         return _days(given=given, error=error), 422
+    audit("twilio_check.asked", day.isoformat())
+    session().commit()
     if enqueue(WEBHOOKS, check_twilio_day, day.isoformat(), timeout=HOUR):
         flash(f"{day} is being checked. Large days take some minutes.", "info")
     else:

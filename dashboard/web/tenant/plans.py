@@ -13,7 +13,7 @@ from dashboard.billing.plan_comparison import compare_plans
 from dashboard.billing.plan_matrix import list_plans
 from dashboard.billing.plans import active_prices
 from dashboard.billing.subscription_views import view_subscription
-from dashboard.models import CheckoutSession, Subscription
+from dashboard.models import CheckoutSession, CheckoutState, Subscription
 from dashboard.web.billing_actions import act
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
 from dashboard.web.tenant.billing_forms import or_say_why
@@ -47,11 +47,14 @@ def checkout() -> Response:
     require_buyer()
     tenant_id, page = g.tenant.id, url_for("tenant.plans", tenant_id=g.tenant.id)
     given = {"plan": request.form.get("plan", ""), "interval": request.form.get("interval", "monthly")}
+    code = request.form.get("promotion_code", "").strip() or None
+    if code:
+        given["promotion_code"] = code
 
     def start(desk: Desk) -> dict[str, str]:
         base = wiring().settings.public_url
         back = f"{base}{url_for('tenant.checkout_return', tenant_id=tenant_id)}?session_id={{CHECKOUT_SESSION_ID}}"
-        return {"url": start_checkout(desk, given["plan"], given["interval"], Addresses(back, base + page)).url}
+        return {"url": start_checkout(desk, given["plan"], given["interval"], Addresses(back, base + page), code).url}
 
     # A key of its own for each click: what makes a repeat safe is the checkout that is open.
     return or_say_why(page, lambda: redirect(act(tenant_id, "checkout", given, uuid4().hex, start)["url"], 303))
@@ -64,14 +67,17 @@ def checkout_return() -> str:
     session_id = request.args.get("session_id", "").replace("\x00", "")
     bought = session().get(CheckoutSession, (g.tenant.id, session_id))
     polls = request.args.get("polls", 0, type=int)
+    is_yearly = bought is not None and bought.mode == "setup"
     state = "late" if polls >= PATIENCE else "waiting"
+    if bought is not None and is_yearly and bought.state == CheckoutState.COMPLETE and bought.subscription_id is None:
+        state = "lapsed"
     if subscription is not None:
         state = "active" if subscription.is_live else "unpaid"
     return render_template(
         "tenant/checkout/return.html",
         state=state,
         subscription=subscription,
-        is_yearly=bought is not None and bought.mode == "setup",
+        is_yearly=is_yearly,
         session_id=session_id,
         polls=polls + 1,
     )

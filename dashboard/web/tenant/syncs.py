@@ -11,6 +11,7 @@ from dashboard.billing.sync_runs import cancel_run
 from dashboard.billing.sync_views import find_run, last_complete_at, list_runs
 from dashboard.billing.sync_waiting import list_waiting
 from dashboard.jobs.metering import start_sync
+from dashboard.web.audit import audit
 from dashboard.web.queries import read_before
 from dashboard.web.tenant import blueprint, require_buyer
 from dashboard.wiring import now, session
@@ -33,6 +34,7 @@ def create_sync() -> Response:
     """Start a sync of this tenant, or show the one under way."""
     require_buyer()
     tenant_id = g.tenant.id
+    audit("sync.asked", "All usage types")
     run_id = start_sync(current_user.email, tenant_id)
     return redirect(url_for("tenant.sync", tenant_id=tenant_id, sync_id=run_id), 303)
 
@@ -52,5 +54,6 @@ def cancel_sync(sync_id: int) -> Response:
     except NotNow:
         flash("The sync had ended before it could be canceled.", "info")
     else:
+        audit("sync.canceled", f"Sync {sync_id}")
         session().commit()
     return redirect(url_for("tenant.sync", tenant_id=g.tenant.id, sync_id=sync_id), 303)
