@@ -10,20 +10,19 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Literal
 
-# For 127.0.0.1 only, so that "localhost" is a wrong name.
-CERTIFICATE = Path(__file__).with_suffix(".pem")
+from trustme import CA
 
 
 @dataclass
 class MailServer:
     """Mails so far as (recipient, message), and the version of TLS of each, None without.
 
-    `refusals` are answers for the next recipients, `after_data` for mails.
+    `refusals` are answers for the next recipients, `after_data` for mails. `authority` vouches for its certificate,
+    which is for 127.0.0.1 only: "localhost" is a wrong name.
     """
 
     url: str = ""
@@ -31,6 +30,7 @@ class MailServer:
     versions: list[str | None] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     after_data: list[str] = field(default_factory=list)
+    authority: CA = field(default_factory=CA)
 
     def text_for(self, recipient: str) -> str:
         """The plain text of the last mail to this address."""
@@ -55,7 +55,8 @@ def serving_mail(tls: Literal["smtps", "starttls"] | None = None) -> Iterator[Ma
     """A mail server on a port of its own, on this machine; with `tls` from the start, or once it is asked for."""
     state = MailServer()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(CERTIFICATE)
+    if tls:
+        state.authority.issue_cert("127.0.0.1").configure_cert(context)
 
     class Handler(StreamRequestHandler):
         def handle(self) -> None:
