@@ -108,8 +108,10 @@ def prices_of_plan(session: Session, plan: str, interval: str, pins: PricePins) 
 
 def metered_events(session: Session) -> dict[str, str]:
     """The meter event name of each usage type that has a meter at Stripe."""
-    rows = session.execute(select(CatalogMeter.usage_type, CatalogMeter.event_name))
-    return {row.usage_type: row.event_name for row in rows}
+    return {row.usage_type: row.event_name for row in session.execute(_METERED_EVENTS)}
+
+
+_METERED_EVENTS = select(CatalogMeter.usage_type, CatalogMeter.event_name)
 
 
 def store_meter(session: Session, usage_type: UsageType, meter_id: str, event_name: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.catalog import Tier
@@ -15,6 +15,19 @@ from dashboard.billing.plans import PLANS
 from dashboard.models import CatalogPrice, Subscription
 
 Tiers = Sequence[Mapping[str, Any]]
+
+
+def _select_metered_prices() -> Select[CatalogPrice, bool]:
+    of_subscription = select(func.unnest(Subscription.price_ids)).where(
+        Subscription.tenant_id == bindparam("tenant_id"), Subscription.id == bindparam("subscription_id")
+    )
+    is_own = CatalogPrice.price_id.in_(of_subscription)
+    on_sale = (CatalogPrice.plan == bindparam("plan")) & CatalogPrice.active
+    return select(CatalogPrice, is_own).where(CatalogPrice.usage_type.is_not(None), or_(is_own, on_sale))
+
+
+# Pages and every look at a period ask for them: the statement is put together once.
+_METERED_PRICES = _select_metered_prices()
 
 
 def metered_prices(
@@ -25,14 +38,8 @@ def metered_prices(
     A subscription keeps its prices when the catalogue changes. Plan None is none of ours. A stretch from before the
     subscription changed its plan has the prices on sale with the plan it had.
     """
-    of_subscription = select(func.unnest(Subscription.price_ids)).where(
-        Subscription.tenant_id == tenant_id, Subscription.id == subscription_id
-    )
-    is_own = CatalogPrice.price_id.in_(of_subscription)
-    on_sale = (CatalogPrice.plan == plan) & CatalogPrice.active
-    found = session.execute(
-        select(CatalogPrice, is_own).where(CatalogPrice.usage_type.is_not(None), or_(is_own, on_sale))
-    ).all()
+    scope = {"tenant_id": tenant_id, "subscription_id": subscription_id, "plan": plan}
+    found = session.execute(_METERED_PRICES, scope).all()
     rows = [price for price, is_its_own in found if is_its_own]
     if plan is not None and all(price.plan != plan for price in rows):
         rows = [price for price, _ in found if price.plan == plan and price.active]

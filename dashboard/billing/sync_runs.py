@@ -17,6 +17,8 @@ from dashboard.database import try_lock_object
 from dashboard.models import MeterEvent, MeterEventState, SyncRun, SyncState, Tenant
 
 LIVE = (SyncState.QUEUED, SyncState.RUNNING)
+# No session here holds runs as objects that an update would have to change too.
+_AS_IT_IS = {"synchronize_session": False}
 LOST = "Its worker was killed. Nothing is lost: the next run sends what is pending."
 
 
@@ -129,7 +131,8 @@ def begin_run(session: Session, run_id: int, now: datetime) -> Scope | None:
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.state == SyncState.QUEUED)
         .values(state=SyncState.RUNNING, started_at=now, heartbeat_at=now)
-        .returning(SyncRun.tenant_id, SyncRun.usage_types)
+        .returning(SyncRun.tenant_id, SyncRun.usage_types),
+        execution_options=_AS_IT_IS,
     ).first()
     return Scope(taken.tenant_id, taken.usage_types) if taken else None
 
@@ -174,7 +177,8 @@ def _advance(session: Session, run_id: int, now: datetime, **values: object) -> 
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.state == SyncState.RUNNING)
         .values(heartbeat_at=now, **values)
-        .returning(SyncRun.cancel_requested, SyncRun.to_send)
+        .returning(SyncRun.cancel_requested, SyncRun.to_send),
+        execution_options=_AS_IT_IS,
     ).first()
     return None if row is None or row.cancel_requested else row.to_send
 
@@ -201,7 +205,8 @@ def finish_run(session: Session, run_id: int, error: str | None, now: datetime) 
     session.execute(
         update(SyncRun)
         .where(SyncRun.id == run_id, SyncRun.state == SyncState.RUNNING)
-        .values(state=_ended(end), error=error, finished_at=now)
+        .values(state=_ended(end), error=error, finished_at=now),
+        execution_options=_AS_IT_IS,
     )
 
 

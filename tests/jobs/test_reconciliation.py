@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from dashboard.billing.reconciliation.checked_invoices import find_checked
 from dashboard.billing.rollups import verify_rollups
@@ -131,6 +131,23 @@ def test_what_was_sent_lately_is_not_judged(life: Life) -> None:
     assert (check_of(life).reason, findings(life)) == ("settling", [])
     life.world.control("clock", {"advance_by": 3_700})
     assert look(life) == "different"
+
+
+def test_a_look_at_a_period_asks_little_of_the_database(life: Life) -> None:
+    life.record("SMS_SENT", 7, 2 * HOUR)
+    life.sync()
+    look(life)
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        look(life)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    assert len(asked) <= 16, asked
 
 
 def test_a_month_is_settled_when_ledger_meter_and_invoice_are_equal(life: Life, app: Flask) -> None:

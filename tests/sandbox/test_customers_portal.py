@@ -46,6 +46,17 @@ def test_a_card_is_attached_made_the_default_and_detached(client: StripeClient) 
     assert {"payment_method.attached", "payment_method.updated", "payment_method.detached"} <= set(event_types(client))
 
 
+def test_a_customer_comes_with_its_card(client: StripeClient) -> None:
+    card = {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
+    customer = client.v1.customers.create(card)  # type: ignore[arg-type]
+    (listed,) = client.v1.customers.payment_methods.list(customer.id).data
+    assert customer.invoice_settings is not None
+    assert customer.invoice_settings.default_payment_method == listed.id
+    with pytest.raises(stripe.InvalidRequestError, match="give it as payment_method"):
+        client.v1.customers.create({"invoice_settings": {"default_payment_method": listed.id}})
+    assert len(client.v1.customers.list().data) == 1
+
+
 def test_a_card_that_is_declined_when_saved_is_refused(client: StripeClient) -> None:
     customer = new_customer(client, None)
     with pytest.raises(stripe.CardError) as refusal:
