@@ -19,13 +19,12 @@ from sqlalchemy.orm import Session
 
 from dashboard.app import create_app
 from dashboard.billing import accounts
-from dashboard.billing.plans import use_catalog
 from dashboard.config import Settings, load_settings
 from dashboard.database import db
 from dashboard.logs import configure_logs
 from dashboard.web.api import request_counter
 from dashboard.web.api.known_callers import known_callers
-from dashboard.wiring import wiring
+from dashboard.wiring import wire, wiring
 from embedded.databases import with_name
 from embedded.stack import Stack
 from tests.emptying import empty, schema_of
@@ -171,20 +170,20 @@ def app(
         request_counter.flush_now()
         db.engine.dispose()
         wiring().redis.close()
-    shutil.rmtree(app.extensions["countinghouse"].settings.api_request_spool, ignore_errors=True)
+        spool = wiring().settings.api_request_spool
+    spool.unlink() if spool.is_file() else shutil.rmtree(spool, ignore_errors=True)
 
 
 @contextmanager
 def as_it_was(app: Flask) -> Iterator[None]:
-    """Let no test leave something to the next: settings of the application or of the process."""
-    parts, config = app.extensions["countinghouse"], dict(app.config)
-    configure_logs(as_json=parts.settings.log_json)
-    use_catalog(parts.settings.catalog_file)
+    """Let no test leave something to the next: what adapters remember, settings of the application or the process."""
+    settings, config = app.extensions["countinghouse"].settings, dict(app.config)
+    configure_logs(as_json=settings.log_json)
+    wire(app, settings)
     known_callers.forget()
     yield
     app.config.clear()
     app.config.update(config)
-    app.extensions["countinghouse"] = parts
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def test_a_first_set_up_that_failed_at_any_call_is_finished_by_running_again(
         ]
         assert len(v1.entitlements.features.list().data) == 1
         assert_settled(client, prices=4)
-    assert failed == 19  # the last of seven reads and thirteen writes, counted from 0
+    assert failed == 22  # the last of eight reads and fifteen writes, counted from 0
 
 
 @pytest.mark.parametrize("kind", ["error_500", "drop_after"])

@@ -163,8 +163,9 @@ class TestThread:
     """The flusher as it runs in production, only more often."""
 
     @pytest.fixture
-    def more_settings(self) -> dict[str, object]:
-        return {"spool_interval": 0.05}
+    def more_settings(self, tmp_path: Path) -> dict[str, object]:
+        # Its thread outlives the test: what the next one spools is not its business.
+        return {"spool_interval": 0.05, "spool_folder": tmp_path / "spool"}
 
     def test_calls_reach_the_ledger_by_themselves(self, app: Flask, client: FlaskClient) -> None:
         tenant_id, key = new_tenant()
