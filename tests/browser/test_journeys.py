@@ -31,7 +31,9 @@ def eventful(shared_platform: Platform) -> tuple[int, str]:
         invented, tenant.stripe_customer_id = tenant.stripe_customer_id, None
         session.flush()
         customer = ensure_customer(session, tenant.id, wiring().billing)
-        told = {"customer_id": customer, "payload": {"id": "evt_1", "type": "invoice.payment_failed"}}
+        # About another invoice than the one that is shown: replayed, what Stripe does not have goes from the mirror.
+        about = {"subject": "invoice:in_other", "object_id": "in_other"}
+        told = {"customer_id": customer, "payload": {"id": "evt_1", "type": "invoice.payment_failed"}, **about}
         session.execute(update(StripeEvent).where(StripeEvent.customer_id == invented).values(told))
         for user, quantity in (("ada", 70), ("bob", 30)):
             record(session, tenant, now=wiring().clock.now(), user_id=user, quantity=quantity)
