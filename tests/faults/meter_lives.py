@@ -6,7 +6,7 @@ What all of them go through together (the beginning, hearing of subscriptions an
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -44,6 +44,8 @@ class Life:
     end: datetime
     # As it was when we heard of the subscription last.
     latest_invoice: str = ""
+    # The identifiers of the batches that Stripe lost: it has them no more to lose.
+    lost: set[str] = field(default_factory=set)
 
     @classmethod
     def begin(cls, world: World) -> Life:
@@ -112,7 +114,10 @@ class Life:
         return rows[which % len(rows)] if rows else None
 
     def lose(self, batch: MeterEvent) -> None:
-        """Stripe loses a batch that it took."""
+        """Stripe loses a batch that it took, unless it did already."""
+        if batch.identifier in self.lost:
+            return
+        self.lost.add(batch.identifier)
         try:
             self.world.stripe.v1.billing.meter_event_adjustments.create(
                 {"event_name": batch.event_name, "type": "cancel", "cancel": {"identifier": batch.identifier}}
