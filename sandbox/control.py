@@ -185,4 +185,4 @@ def keep_time(world: World, stopping: threading.Event) -> None:
     while not stopping.wait(1):
         with world.store.writing():
             billing_cycle.work_off(world)
-            billing_cycle.forget_keys(world)
+            billing_cycle.forget_old(world)

@@ -14,7 +14,7 @@ from sandbox.world import World
 Due = tuple[float, Callable[[World, Thing], None], Thing]
 TRIAL_WARNING = 3 * DAY
 INCOMPLETE_SECONDS = 23 * 3_600
-KEY_SECONDS = DAY
+KEY_SECONDS, EVENT_SECONDS = DAY, 30 * DAY
 
 
 def advance(world: World, target: float) -> None:
@@ -35,11 +35,16 @@ def work_off(world: World) -> None:
         advance(world, world.clock.now())
 
 
-def forget_keys(world: World) -> None:
-    """Idempotency keys of version 1 last a day."""
-    oldest = world.clock.now() - KEY_SECONDS
-    while (first := world.store.oldest("idempotency_key")) and first[1]["at"] < oldest:
+def forget_old(world: World) -> None:
+    """Idempotency keys of version 1 last a day, events 30 days, but as long as a webhook of theirs is on its way."""
+    oldest_key = world.clock.now() - KEY_SECONDS
+    while (first := world.store.oldest("idempotency_key")) and first[1]["at"] < oldest_key:
         world.store.remove("idempotency_key", first[0])
+    oldest_event = world.clock.now() - EVENT_SECONDS
+    while (first := world.store.oldest("event")) and first[1]["created"] < oldest_event:
+        if first[1]["pending_webhooks"]:
+            return
+        world.store.remove("event", first[0])
 
 
 def _dues(world: World) -> Iterator[Due]:

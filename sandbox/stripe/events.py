@@ -5,17 +5,16 @@ from __future__ import annotations
 from sandbox.errors import StripeFault
 from sandbox.forms import Params
 from sandbox.store import Thing
+from sandbox.stripe.billing_cycle import EVENT_SECONDS
 from sandbox.stripe.routes import is_within, page_of, route
 from sandbox.world import World
-
-KEPT_SECONDS = 30 * 86_400
 
 
 @route("GET", "/v1/events/{event}")
 def retrieve(world: World, params: Params, event: str) -> Thing:
     """An event."""
     thing = world.need("event", event)
-    if thing["created"] < world.clock.seconds() - KEPT_SECONDS:
+    if thing["created"] < world.clock.seconds() - EVENT_SECONDS:
         raise StripeFault(f"No such event: '{event}'", status=404, param="id", code="resource_missing")
     return thing
 
@@ -28,7 +27,7 @@ def index(world: World, params: Params) -> Thing:
     if kind and kinds:
         raise StripeFault("Give type or types, not both.", param="types")
     wanted = kinds or ([kind] if kind else None)
-    oldest = world.clock.seconds() - KEPT_SECONDS
+    oldest = world.clock.seconds() - EVENT_SECONDS
     found = [
         each
         for each in reversed(world.store.all("event"))

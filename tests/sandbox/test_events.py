@@ -65,6 +65,17 @@ def test_events_are_kept_for_thirty_days(client: StripeClient, sandbox: SandboxS
         client.v1.events.retrieve(event.id)
 
 
+def test_an_event_outlives_its_thirty_days_while_its_webhook_is_on_its_way(
+    client: StripeClient, sandbox: SandboxServer, receiver: Receiver
+) -> None:
+    listen(client, receiver)
+    receiver.refusals = 2  # the third try comes three seconds later, and old things are forgotten each second
+    create(client, "slow")
+    sandbox.advance(advance_by=31 * DAY)
+    wait_until(lambda: sandbox.pending() == 0, "the third try")
+    assert names_of(receiver)[-1] == "slow"
+
+
 def test_an_endpoint_is_changed_disabled_and_gone(
     client: StripeClient, sandbox: SandboxServer, receiver: Receiver
 ) -> None:
