@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from hashlib import sha256
 from math import isfinite
 from typing import Any
@@ -40,7 +39,8 @@ FIELDS = frozenset(
 # The keys of what Countinghouse records and reserves by itself. A service that recorded under one would keep that from
 # being counted, and one that reserved under one would let a text or call pass a cap.
 OUR_PREFIXES = ("sms:", "call:", "text:", "webhook:", "storage:", "api:", "import:", "reversal:")
-_encode_sorted = partial(msgspec.json.encode, order="deterministic")
+_encode_sorted = msgspec.json.Encoder(order="deterministic").encode
+_encode = msgspec.json.Encoder().encode
 
 
 class UsageInput(msgspec.Struct, frozen=True, gc=False):
@@ -95,26 +95,15 @@ def parse_usage(raw: object, now: datetime) -> UsageInput:
     user_id = take_text(given("user_id"), "user_id")
     resource_type = take_text(given("resource_type"), "resource_type")
     resource_id = take_text(given("resource_id"), "resource_id")
-    occurred_at = _moment(given("occurred_at"), now)
+    occurred_at = moment_of(given("occurred_at"), now)
     if corrects_id is not None and occurred_at is not None:
         raise InvalidInput("occurred_at", "must be left out: a correction takes the time of the event it corrects")
     metadata = given("metadata")
-    written = _written(metadata)
+    written = check_metadata(metadata)
     key = need_text(given("idempotency_key"), "idempotency_key")
-    print_ = sha256(
-        msgspec.json.encode(
-            (
-                usage_type,
-                quantity,
-                user_id,
-                resource_type,
-                resource_id,
-                corrects_id,
-                occurred_at,
-                msgspec.Raw(written),
-            )
-        )
-    ).digest()
+    print_ = fingerprint_of(
+        usage_type, quantity, user_id, resource_type, resource_id, corrects_id, occurred_at, written
+    )
     return UsageInput(
         usage_type,
         quantity,
@@ -127,6 +116,30 @@ def parse_usage(raw: object, now: datetime) -> UsageInput:
         corrects_id,
         print_,
     )
+
+
+def fingerprint_of(
+    usage_type: str,
+    quantity: int,
+    user_id: str | None,
+    resource_type: str | None,
+    resource_id: str | None,
+    corrects_id: int | None,
+    occurred_at: datetime | None,
+    metadata: bytes,
+) -> bytes:
+    """SHA-256 of a usage event but for its key; `metadata` as `check_metadata` writes it."""
+    given = (
+        usage_type,
+        quantity,
+        user_id,
+        resource_type,
+        resource_id,
+        corrects_id,
+        occurred_at,
+        msgspec.Raw(metadata),
+    )
+    return sha256(_encode(given)).digest()
 
 
 def fingerprint(given: Mapping[str, object]) -> bytes:
@@ -160,8 +173,11 @@ def _corrects_id(value: object) -> int | None:
     return value
 
 
-def _moment(value: object, now: datetime) -> datetime | None:
-    """An ISO 8601 time with its offset, at most 5 minutes ahead (Stripe's own bound for meter events)."""
+def moment_of(value: object, now: datetime) -> datetime | None:
+    """An ISO 8601 time with its offset, at most 5 minutes ahead (Stripe's own bound for meter events), in UTC.
+
+    Raises `InvalidInput`.
+    """
     if value is None:
         return None
     moment = need_moment(value, "occurred_at")
@@ -172,7 +188,7 @@ def _moment(value: object, now: datetime) -> datetime | None:
     return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
-def _written(metadata: object) -> bytes:
+def check_metadata(metadata: object) -> bytes:
     """The metadata as JSON with sorted keys. Raises `InvalidInput` for what cannot be kept."""
     if metadata is None:
         return b"{}"

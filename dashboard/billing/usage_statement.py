@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from dashboard.billing.buckets import BUCKETED, DAY, LATEST, LEVEL
 
@@ -12,16 +12,13 @@ _COLUMNS = """
 
 # DO UPDATE keeps to columns and EXCLUDED: functions there would not run on a distributed table.
 _ADD = f"""
-        INSERT INTO {{table}} (tenant_id, usage_type, {{slot}}, quantity, events, last_at, recorded_at) {{rows}}
+        INSERT INTO {{table}} AS held (tenant_id, usage_type, {{slot}}, quantity, events, last_at, recorded_at) {{rows}}
         ON CONFLICT (tenant_id, usage_type, {{slot}}) DO UPDATE SET
-            quantity = CASE WHEN NOT EXCLUDED.{LEVEL} THEN {{table}}.quantity + EXCLUDED.quantity
-                            WHEN EXCLUDED.last_at > {{table}}.last_at THEN EXCLUDED.quantity
-                            WHEN EXCLUDED.last_at = {{table}}.last_at
-                                 AND EXCLUDED.quantity > {{table}}.quantity THEN EXCLUDED.quantity
-                            ELSE {{table}}.quantity END,
-            events = {{table}}.events + EXCLUDED.events,
-            last_at = CASE WHEN EXCLUDED.last_at > {{table}}.last_at THEN EXCLUDED.last_at
-                           ELSE {{table}}.last_at END,
+            quantity = CASE WHEN NOT EXCLUDED.{LEVEL} THEN held.quantity + EXCLUDED.quantity
+                            WHEN (EXCLUDED.last_at, EXCLUDED.quantity) > (held.last_at, held.quantity)
+                            THEN EXCLUDED.quantity ELSE held.quantity END,
+            events = held.events + EXCLUDED.events,
+            last_at = CASE WHEN EXCLUDED.last_at > held.last_at THEN EXCLUDED.last_at ELSE held.last_at END,
             recorded_at = EXCLUDED.recorded_at"""
 _ADD_HOURS = _ADD.format(
     table="usage_rollups",
@@ -66,18 +63,19 @@ _STATEMENT = f"""
     SELECT tenant_id, id, idempotency_key FROM recorded
 """
 
+
+def _statement(given: str) -> TextClause:
+    # On one line: the driver keeps what it made of a statement only up to 4,096 characters.
+    return text(" ".join(_STATEMENT.format(input=given).split()))
+
+
 # Parameters: tenant_id, events (JSON list), source, now.
-ONE_TENANT = text(
-    _STATEMENT.format(
-        input=f"SELECT CAST(:tenant_id AS bigint) AS tenant_id, e.* "
-        f"FROM json_to_recordset(CAST(:events AS json)) AS e ({_COLUMNS})"
-    )
+ONE_TENANT = _statement(
+    f"SELECT CAST(:tenant_id AS bigint) AS tenant_id, e.* "
+    f"FROM json_to_recordset(CAST(:events AS json)) AS e ({_COLUMNS})"
 )
 # Parameters: groups (JSON list of {tenant_id, events}), source, now.
-SEVERAL_TENANTS = text(
-    _STATEMENT.format(
-        input="SELECT g.tenant_id, e.* "
-        "FROM json_to_recordset(CAST(:groups AS json)) AS g (tenant_id bigint, events json), "
-        f"LATERAL json_to_recordset(g.events) AS e ({_COLUMNS})"
-    )
+SEVERAL_TENANTS = _statement(
+    "SELECT g.tenant_id, e.* FROM json_to_recordset(CAST(:groups AS json)) AS g (tenant_id bigint, events json), "
+    f"LATERAL json_to_recordset(g.events) AS e ({_COLUMNS})"
 )

@@ -50,7 +50,7 @@ def register(app: APIFlask, settings: Settings) -> None:
     document.register(app)
     usual = {
         webhooks.stripe_events.PATH: webhooks.stripe_events.store_usual,
-        api.usage_events.PATH: api.usage_events.record_usual,
+        api.usage_events.PATH: api.usual_usage.record_usual,
     }
     headers = [*security.fixed_headers(settings), security.NOT_KEPT]
     app.wsgi_app = hot_paths.HotPaths(app, usual, headers)  # type: ignore[method-assign]

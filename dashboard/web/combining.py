@@ -49,9 +49,9 @@ class Combined(Generic[Item, Result]):
         self._lock = Lock()
 
     @property
-    def has_waiting(self) -> bool:
-        """Whether items wait for the next turn."""
-        return bool(self._waiting)
+    def waiting(self) -> int:
+        """How many items wait for the next turn."""
+        return len(self._waiting)
 
     def write(self, item: Item) -> Result:
         """Write one item, durably once this returns. Raises what the write raised."""

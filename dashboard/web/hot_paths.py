@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 log = structlog.get_logger()
-# What comes by the thousand is small.
-LARGEST = 64 * 1024
+# A batch of 1,000 usage events has some 300 KB.
+LARGEST = 1024 * 1024
 OK, CREATED = "200 OK", "201 CREATED"
 
 

@@ -13,6 +13,7 @@ from dashboard.web.api import (
     texts,
     usage_events,
     usage_reports,
+    usual_usage,
     webhook_endpoints,
 )
 
@@ -30,4 +31,4 @@ BLUEPRINTS = (
     billing_payment_methods.blueprint,
     reference.blueprint,
 )
-__all__ = ["BLUEPRINTS", "request_counter"]
+__all__ = ["BLUEPRINTS", "request_counter", "usual_usage"]

@@ -2,41 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-import msgspec
 from flask import Blueprint, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.api_keys import Scope
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
 from dashboard.billing.usage import Recorded, Refusal, record_each
 from dashboard.billing.usage_details import find_detail
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.web.api import cloudevents, descriptions
 from dashboard.web.api.bodies import decoded_body
-from dashboard.web.api.combined_writes import TenantsEvent, record_together
+from dashboard.web.api.combined_writes import single_writes
 from dashboard.web.api.inputs import MAX_EVENTS, RecordQuery
-from dashboard.web.api.keys import bearer_of, require_key
-from dashboard.web.api.known_callers import known_callers
+from dashboard.web.api.keys import require_key
 from dashboard.web.api.queries import read_query
-from dashboard.web.api.request_counter import count_call
-from dashboard.web.api.usage_batches import answer_batch, refuse_batch
+from dashboard.web.api.usage_answers import refuse_batch, tell_batch, tell_one
 from dashboard.web.api.views import view_event
-from dashboard.web.combining import Combined
-from dashboard.web.hot_paths import CREATED, OK, Answer
 from dashboard.wiring import now, session
 
 PATH = "/api/billing/usage/events"
-WRITE = Scope("usage:write")
-# One event has at most 8 KB of metadata; what is larger is a batch.
-LARGEST_SINGLE = 12_000
 blueprint = Blueprint("usage_api", __name__, url_prefix=PATH)
 blueprint.before_request(require_key)
-writes: Combined[TenantsEvent, Recorded | Refusal] = Combined(record_together)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +60,21 @@ def create() -> ResponseReturnValue:
         return refuse_batch(_status_of(refused), refused)
     session().commit()
     rest = iter(outcomes)
-    return answer_batch(parsed, [bad[n] if n in bad else next(rest) for n in range(len(parsed))])
+    body, has_new = tell_batch(parsed, [bad[n] if n in bad else next(rest) for n in range(len(parsed))])
+    return _answer(body, has_new)
 
 
 def _record_one(event: UsageInput | InvalidInput) -> ResponseReturnValue:
     if isinstance(event, InvalidInput):
         raise event
-    outcome = writes.write((g.tenant_id, event))
+    outcome = single_writes.write((g.tenant_id, event))
     if not isinstance(outcome, Recorded):
         raise outcome
-    return Response(_told(outcome), 201 if outcome.is_new else 200, content_type="application/json")
+    return _answer(tell_one(outcome), outcome.is_new)
 
 
-def _told(outcome: Recorded) -> bytes:
-    status = "new" if outcome.is_new else "duplicate"
-    return msgspec.json.encode({"id": outcome.id, "idempotency_key": outcome.idempotency_key, "status": status})
-
-
-def record_usual(environ: Mapping[str, Any], body: bytes) -> Answer | None:
-    """Record one event of a caller known a moment ago (see `web/hot_paths.py`)."""
-    key = bearer_of(environ.get("HTTP_AUTHORIZATION", ""))
-    moment = now()
-    caller = known_callers.recall(key, moment) if key is not None else None
-    if caller is None or WRITE not in caller.scopes or environ["QUERY_STRING"]:
-        return None
-    if environ.get("CONTENT_TYPE") != "application/json" or len(body) > LARGEST_SINGLE:
-        return None
-    raw = msgspec.json.decode(body)
-    event = parse_usages([raw], moment)[0] if isinstance(raw, dict) and "events" not in raw else None
-    outcome = writes.write((caller.tenant_id, event)) if isinstance(event, UsageInput) else None
-    if not isinstance(outcome, Recorded):
-        return None
-    count_call(caller, f"POST {PATH}")
-    return Answer(CREATED if outcome.is_new else OK, _told(outcome))
+def _answer(body: bytes, has_new: bool) -> Response:
+    return Response(body, 201 if has_new else 200, content_type="application/json")
 
 
 def _status_of(refused: dict[int, Refusal]) -> int:

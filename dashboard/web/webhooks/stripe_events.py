@@ -33,7 +33,7 @@ def store_together(events: Sequence[IncomingEvent]) -> list[bool]:
     with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         new = store_events(connection, events, now())
     for_new = any(event.subject and event.id in new for event in events)
-    bell.ring(for_new=for_new, is_followed=writes.has_waiting)
+    bell.ring(for_new=for_new, is_followed=writes.waiting > 0)
     answers = []
     for event in events:
         answers.append(event.id in new)

@@ -1,4 +1,4 @@
-"""How a batch of usage events is answered: each event by its place, new, duplicate or refused with its reason."""
+"""How usage events are answered: new or duplicate; in a batch each by its place, or refused with its reason."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ from dashboard.billing.usage_input import UsageInput
 from dashboard.web.errors import answer
 
 
-def answer_batch(parsed: Sequence[UsageInput | InvalidInput], outcomes: Sequence[Recorded | Refusal]) -> Response:
-    """201 when anything is new, else 200: counts, and one entry for each event in the order they were sent."""
+def tell_one(outcome: Recorded) -> bytes:
+    """What became of one event."""
+    status = "new" if outcome.is_new else "duplicate"
+    return msgspec.json.encode({"id": outcome.id, "idempotency_key": outcome.idempotency_key, "status": status})
+
+
+def tell_batch(
+    parsed: Sequence[UsageInput | InvalidInput], outcomes: Sequence[Recorded | Refusal]
+) -> tuple[bytes, bool]:
+    """Counts, and one entry for each event in the order they were sent; whether any is new."""
     events: list[dict[str, Any]] = []
     counts = {"new": 0, "duplicate": 0, "refused": 0}
     for index, (event, outcome) in enumerate(zip(parsed, outcomes, strict=True)):
@@ -35,7 +43,7 @@ def answer_batch(parsed: Sequence[UsageInput | InvalidInput], outcomes: Sequence
         "refused": counts["refused"],
         "events": events,
     }
-    return Response(msgspec.json.encode(body), 201 if counts["new"] else 200, content_type="application/json")
+    return msgspec.json.encode(body), counts["new"] > 0
 
 
 def refuse_batch(status: int, problems: Mapping[int, Refusal]) -> Response:

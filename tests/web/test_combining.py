@@ -1,0 +1,83 @@
+"""Small writes of requests that wait at the same moment."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import func, select
+
+from dashboard.billing.errors import IdempotencyConflict
+from dashboard.billing.usage_input import UsageInput, parse_usage
+from dashboard.database import db
+from dashboard.models import UsageEvent
+from dashboard.web.api.combined_writes import record_batches_together
+from dashboard.web.combining import Combined
+from dashboard.wiring import now
+from tests.factories import usage_body
+from tests.platform import new_tenant
+from tests.sandbox_server import wait_until
+
+
+class Writer:
+    """Writes numbers, the first of them not before it may; refuses every write that holds 13."""
+
+    def __init__(self) -> None:
+        self.writes: list[list[int]] = []
+        self.is_busy, self.may_go_on = threading.Event(), threading.Event()
+
+    def write(self, numbers: Sequence[int]) -> list[str]:
+        if not self.is_busy.is_set():
+            self.is_busy.set()
+            assert self.may_go_on.wait(10)
+        self.writes.append(sorted(numbers))
+        if 13 in numbers:
+            raise ValueError("13")
+        return [f"wrote {number}" for number in numbers]
+
+
+def write_at_once(writer: Writer, first: int, *others: int) -> list[str]:
+    """One number, and others that come while it is being written: what became of each."""
+    combined = Combined(writer.write)
+
+    def write(number: int) -> str:
+        try:
+            return combined.write(number)
+        except ValueError as error:
+            return f"refused {error}"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(write, first)]
+        assert writer.is_busy.wait(10)
+        answers += [pool.submit(write, number) for number in others]
+        wait_until(lambda: combined.waiting == len(others), "all others to wait")
+        writer.may_go_on.set()
+        return [answer.result(10) for answer in answers]
+
+
+def test_what_comes_while_one_is_written_is_written_together() -> None:
+    writer = Writer()
+    assert write_at_once(writer, 1, 2, 3, 4) == ["wrote 1", "wrote 2", "wrote 3", "wrote 4"]
+    assert writer.writes == [[1], [2, 3, 4]]
+
+
+def test_one_that_fails_is_nobody_elses_fault() -> None:
+    assert write_at_once(Writer(), 1, 2, 13, 4) == ["wrote 1", "wrote 2", "refused 13", "wrote 4"]
+
+
+@pytest.mark.usefixtures("app")
+def test_batches_of_several_tenants_are_recorded_together_or_none_of_them() -> None:
+    def parsed(*bodies: dict[str, object]) -> list[UsageInput]:
+        return [parse_usage(body, now()) for body in bodies]
+
+    (one, _), (other, _) = new_tenant(), new_tenant()
+    known = usage_body()
+    first, second = record_batches_together([(one, parsed(known, usage_body())), (other, parsed(usage_body()))])
+    assert [each.is_new for each in (*first, *second)] == [True, True, True]
+    again = record_batches_together([(one, parsed(known)), (other, parsed(usage_body())), (one, parsed(usage_body()))])
+    assert [[each.is_new for each in batch] for batch in again] == [[False], [True], [True]]
+    with pytest.raises(IdempotencyConflict):
+        record_batches_together([(other, parsed(usage_body())), (one, parsed({**known, "quantity": 99}))])
+    assert db.session.scalar(select(func.count()).select_from(UsageEvent)) == 5
