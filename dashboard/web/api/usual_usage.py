@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from dashboard.billing.api_keys import Caller, Scope
+from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
 from dashboard.billing.usage import Recorded
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.billing.usual_usage import parse_usual_batch
@@ -64,4 +65,7 @@ def _record_batch(tenant_id: int, body: bytes, moment: datetime) -> tuple[bytes,
     events = parse_usual_batch(body, moment)
     if not events or len(events) > MAX_EVENTS:
         return None
-    return tell_batch(events, batch_writes.write((tenant_id, events)))
+    try:
+        return tell_batch(events, batch_writes.write((tenant_id, events)))
+    except (InvalidInput, IdempotencyConflict, AlreadyCorrected):
+        return None
