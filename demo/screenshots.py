@@ -50,6 +50,7 @@ STAFF = {
     "view": "/staff/tenants/1/view",
     "dead-letters": "/staff/dead-letters",
     "queues": "/staff/queues",
+    "staff-audit": "/staff/audit",
     "syncs": "/staff/syncs",
     "sync": "/staff/syncs/1",
     "reconciliation": "/staff/reconciliation",

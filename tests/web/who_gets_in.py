@@ -81,6 +81,7 @@ STAFF_PAGES = {
     "GET staff.ask_view",
     "POST staff.begin_view",
     "POST staff.end_view",
+    "GET staff.audit",
     "GET staff.dead_letters",
     "POST staff.replay_endpoint",
     "POST staff.requeue_job",

@@ -20,6 +20,7 @@ def require_staff() -> None:
 
 
 from dashboard.web.staff import (  # noqa: E402 (they add their views)
+    audit,  # noqa: F401
     dead_letters,  # noqa: F401
     home,  # noqa: F401
     meter_errors,  # noqa: F401
