@@ -33,7 +33,7 @@ class Period:
     @property
     def key(self) -> str:
         """Its name in a URL: the day it begins."""
-        return self.starts_at.strftime("%Y-%m-%d")
+        return self.starts_at.date().isoformat()
 
 
 def known_periods(session: Session, tenant_id: int, *, newest: int = 24) -> list[BillingPeriod]:

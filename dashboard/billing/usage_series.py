@@ -58,7 +58,8 @@ class SlotRow:
     @property
     def key(self) -> str:
         """Its name on a page."""
-        return self.start.strftime("s%Y%m%d%H")
+        start = self.start
+        return f"s{start.year}{start.month:02}{start.day:02}{start.hour:02}"
 
 
 def series_of(scope: Scope, split: Split | None, rows: Sequence[SlotRow]) -> tuple[Series, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, request
+from functools import lru_cache
+
+from flask import Flask, g, request, url_for
 from flask_login import current_user
 
 from dashboard.billing.plans import catalog
@@ -17,6 +19,7 @@ def register(app: Flask, settings: Settings) -> None:
     """Give templates their common context."""
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["static_url"] = static_url
 
     @app.context_processor
     def common() -> dict[str, object]:
@@ -34,6 +37,16 @@ def register(app: Flask, settings: Settings) -> None:
             "sandbox": settings.uses_sandbox,
             "data_credit": settings.data_credit,
         }
+
+
+def static_url(filename: str) -> str:
+    """The address of one of our own files; every icon asks for the same one."""
+    return _static_url(request.script_root, filename)
+
+
+@lru_cache(maxsize=100)
+def _static_url(_root: str, filename: str) -> str:
+    return url_for("static", filename=filename)
 
 
 def _list_tenants() -> list[Tenant]:
