@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.periods import Period
@@ -27,6 +27,19 @@ class Bill:
     included: Mapping[str, int] = field(default_factory=dict)
 
 
+# The overview and every forecast ask for it: the statement is put together once.
+_OWN = (
+    select(Subscription, SubscriptionOutlook, CatalogPrice)
+    .outerjoin(
+        SubscriptionOutlook,
+        (SubscriptionOutlook.tenant_id == Subscription.tenant_id)
+        & (SubscriptionOutlook.subscription_id == Subscription.id),
+    )
+    .outerjoin(CatalogPrice, CatalogPrice.price_id == Subscription.price_ids.any_())
+    .where(Subscription.tenant_id == bindparam("tenant_id"), Subscription.id == bindparam("subscription_id"))
+)
+
+
 def find_bill(session: Session, tenant_id: int, period: Period) -> Bill:
     """How this period is billed: one query for a subscription that keeps its plan.
 
@@ -36,16 +49,7 @@ def find_bill(session: Session, tenant_id: int, period: Period) -> Bill:
         plan = free_plan()
         included = {name: plan.included(name) or 0 for name in plan.tiers}
         return Bill(catalog().currency, is_billed=False, included=included)
-    rows = session.execute(
-        select(Subscription, SubscriptionOutlook, CatalogPrice)
-        .outerjoin(
-            SubscriptionOutlook,
-            (SubscriptionOutlook.tenant_id == Subscription.tenant_id)
-            & (SubscriptionOutlook.subscription_id == Subscription.id),
-        )
-        .outerjoin(CatalogPrice, CatalogPrice.price_id == Subscription.price_ids.any_())
-        .where(Subscription.tenant_id == tenant_id, Subscription.id == period.subscription_id)
-    ).all()
+    rows = session.execute(_OWN, {"tenant_id": tenant_id, "subscription_id": period.subscription_id}).all()
     joined: list[CatalogPrice | None] = [price for _, _, price in rows]
     own = [price for price in joined if price is not None]
     metered = {price.usage_type: price for price in own if price.usage_type is not None}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, DateTime, Select, and_, select, text
+from sqlalchemy import BigInteger, Boolean, DateTime, Select, and_, bindparam, select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotFound
@@ -36,6 +36,21 @@ _FACTS = (
     )
     .subquery()
 )
+
+
+def _with_invoices() -> Select[Any]:
+    """The facts, once for each of the newest invoices, or once where there is none."""
+    of_tenant = Invoice.tenant_id == bindparam("tenant_id", type_=BigInteger)
+    newest = select(Invoice.id).where(of_tenant, Invoice.status != "draft")
+    newest = newest.order_by(Invoice.created_at.desc(), Invoice.id.desc()).limit(INVOICES)
+    return (
+        select(_FACTS, Invoice)
+        .outerjoin(Invoice, and_(of_tenant, Invoice.id.in_(newest)))
+        .order_by(Invoice.created_at.desc(), Invoice.id.desc())
+    )
+
+
+_FACTS_AND_INVOICES = _with_invoices()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +119,7 @@ def view_overview(session: Session, tenant: Tenant, now: datetime) -> Overview:
     )
     reaching = [(meter.reached_at, meter) for meter in meters if meter.reached_at is not None]
     since = period.starts_at.replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = session.execute(_with_invoices(tenant.id), {"tenant_id": tenant.id, "now": now, "since": since}).all()
+    rows = session.execute(_FACTS_AND_INVOICES, {"tenant_id": tenant.id, "now": now, "since": since}).all()
     facts = rows[0]
     return Overview(
         period=period,
@@ -144,14 +159,3 @@ def _reached_at(
     if not included or forecast is None or used >= included or forecast.expected < included:
         return None
     return now + (end - now) * ((included - used) / (forecast.expected - used))
-
-
-def _with_invoices(tenant_id: int) -> Select[Any]:
-    """The facts, once for each of the newest invoices, or once where there is none."""
-    newest = select(Invoice.id).where(Invoice.tenant_id == tenant_id, Invoice.status != "draft")
-    newest = newest.order_by(Invoice.created_at.desc(), Invoice.id.desc()).limit(INVOICES)
-    return (
-        select(_FACTS, Invoice)
-        .outerjoin(Invoice, and_(Invoice.tenant_id == tenant_id, Invoice.id.in_(newest)))
-        .order_by(Invoice.created_at.desc(), Invoice.id.desc())
-    )

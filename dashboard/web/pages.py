@@ -8,11 +8,9 @@ from flask import Flask, g, request, url_for
 from flask_login import current_user
 
 from dashboard.billing.plans import catalog
-from dashboard.billing.standing import find_standing
 from dashboard.config import Settings
-from dashboard.models import Tenant
 from dashboard.web.viewing import current_view
-from dashboard.wiring import now, session
+from dashboard.wiring import now
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -29,7 +27,7 @@ def register(app: Flask, settings: Settings) -> None:
             "role": g.get("role"),
             "unread": g.get("unread", 0),
             "billing": g.get("billing"),
-            "tenants": _list_tenants(),
+            "tenants": current_user.tenants if current_user.is_authenticated else [],
             "brand": catalog().brand,
             "staff_view": current_view(),
             "theme": theme if theme in {"light", "dark"} else None,
@@ -47,10 +45,3 @@ def static_url(filename: str) -> str:
 @lru_cache(maxsize=100)
 def _static_url(_root: str, filename: str) -> str:
     return url_for("static", filename=filename)
-
-
-def _list_tenants() -> list[Tenant]:
-    if "tenants" not in g:
-        g.tenants = find_standing(session(), current_user.user, None)[1] if current_user.is_authenticated else []
-    found: list[Tenant] = g.tenants
-    return found
