@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from math import sqrt
 
@@ -154,7 +155,7 @@ def _follow(past: _Past, pace: tuple[float, float], *, is_change: bool) -> _Fit:
     first = sum(past.factors[: past.warm])
     level = sum(past.daily[: past.warm]) / first if first else 0.0
     slope = 0.0
-    ahead = sum(DAMPING ** (day + 1) * (past.window - day) for day in range(past.window)) if trend_gain else 0.0
+    ahead = _reach_of_trend(past.window) if trend_gain else 0.0
     errors = []
     last = past.warm + len(past.actual)
     for day, value in enumerate(past.daily):
@@ -169,6 +170,12 @@ def _follow(past: _Past, pace: tuple[float, float], *, is_change: bool) -> _Fit:
         if level < 0 and not is_change:
             level = 0.0
     return _Fit(pace, level, slope, errors)
+
+
+@lru_cache(maxsize=500)
+def _reach_of_trend(window: int) -> float:
+    """What a slope of 1 adds to the sum of the next `window` days."""
+    return sum(DAMPING ** (day + 1) * (window - day) for day in range(window))
 
 
 def _with_interval(expected: float, reach: float, past: _Past, fit: _Fit, *, is_change: bool) -> Projection:
@@ -186,6 +193,7 @@ def _with_interval(expected: float, reach: float, past: _Past, fit: _Fit, *, is_
     return Projection(expected, low if is_change else max(low, 0.0), high, errors)
 
 
+@lru_cache(maxsize=500)
 def _growth(pace: tuple[float, float], days: int) -> float:
     """The variance of a sum of `days` forecasts made at once, in units of one day's: a miss of a day stays in part."""
     total, carried = 0.0, 1.0

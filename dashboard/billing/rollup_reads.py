@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
@@ -25,16 +25,14 @@ NOTHING = UsageFilters()
 # Sums are added up by hashing; only levels, of which the last reading counts, need the order of time. In one query with
 # one aggregate for both, PostgreSQL would sort every row.
 _SUMS = """
-    SELECT {n} AS piece, u.usage_type, {slot} AS slot, sum(u.quantity)::bigint AS quantity,
-           {events}::bigint AS events, max(u.recorded_at) AS recorded_at
+    SELECT {n}, u.usage_type, {slot}, sum(u.quantity)::bigint, {events}::bigint, max(u.recorded_at)
       FROM {table} u
      WHERE u.tenant_id = :tenant_id AND u.usage_type = ANY(:{names}) AND u.{time} >= :start{n} AND u.{time} < :stop{n}
            {more} GROUP BY 2, 3"""
 _LEVELS = _SUMS.replace("sum(u.quantity)::bigint", "(array_agg(u.quantity ORDER BY u.{time} DESC, u.quantity DESC))[1]")
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(NamedTuple):
     """A sum, or the latest reading of a level, with the number of ledger rows behind it."""
 
     quantity: int = 0
@@ -97,8 +95,8 @@ def read_pieces(
         values |= {f"start{n}": piece.start for n, piece in enumerate(ordered)}
         values |= {f"stop{n}": piece.stop for n, piece in enumerate(ordered)}
         rows = session.execute(statement, values).all()
-        for n, usage_type, moment, *figures in sorted(rows, key=itemgetter(0)):
-            _add(found[ordered[n].span], usage_type, moment, Total(*figures))
+        for n, usage_type, moment, quantity, events, recorded_at in sorted(rows, key=itemgetter(0)):
+            _add(found[ordered[n].span], (usage_type, moment or EVER), Total(quantity, events, recorded_at))
     return found
 
 
@@ -116,15 +114,15 @@ def _statement(tables: tuple[str, ...], kinds: tuple[str, ...], condition: str, 
         for kind in kinds:
             template = _SUMS if kind == "sums" else _LEVELS
             selects.append(template.format(n=n, table=table, time=time, names=kind, **more))
-    return text(" UNION ALL ".join(selects))
+    # Short, for psycopg looks for the parameters of a statement of more than 4,096 characters anew each time.
+    return text(" UNION ALL ".join(" ".join(each.split()) for each in selects))
 
 
-def _add(totals: dict[Key, Total], usage_type: str, slot: datetime | None, found: Total) -> None:
+def _add(totals: dict[Key, Total], key: Key, found: Total) -> None:
     """What is found comes in the order of time: of a level the later one counts."""
-    key = usage_type, slot or EVER
     before = totals.get(key)
     if before is not None:
-        quantity = found.quantity if usage_type in LEVELS else before.quantity + found.quantity
+        quantity = found.quantity if key[0] in LEVELS else before.quantity + found.quantity
         recorded = max(filter(None, (before.recorded_at, found.recorded_at)), default=None)
         found = Total(quantity, before.events + found.events, recorded)
     totals[key] = found
