@@ -157,7 +157,7 @@ def _project(kind: UsageType, usage: DailyUsage, first: date, today: date, share
     if 2 * len(days) < (today - begin).days:
         # Used now and then: that its first day was one with usage is chance, so the days before count too.
         begin = first
-    daily = [days.get(begin + n * DAY, 0) for n in range((today - begin).days)]
+    daily = [days.get(date.fromordinal(n), 0) for n in range(begin.toordinal(), today.toordinal())]
     return project(daily, begin.weekday(), shares)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from math import sqrt
+from operator import mul
 
 WEEK = 7
 TAIL = 0.1
@@ -139,14 +140,17 @@ def _best_fit(past: _Past, *, is_change: bool) -> _Fit:
     if len(past.daily) < 2 * WEEK:
         return _follow(past, SHORT_PACE, is_change=is_change)
     best, *others = (_follow(past, pace, is_change=is_change) for pace in PACES)
+    least = _miss(best)
     for fit in others:
-        if _miss(fit) < _miss(best) * BETTER:
-            best = fit
+        miss = _miss(fit)
+        if miss < least * BETTER:
+            best, least = fit, miss
     return best
 
 
 def _miss(fit: _Fit) -> float:
-    return sum(error * error for error in fit.errors)
+    squares: float = sum(map(mul, fit.errors, fit.errors))
+    return squares
 
 
 def _follow(past: _Past, pace: tuple[float, float], *, is_change: bool) -> _Fit:
@@ -157,13 +161,13 @@ def _follow(past: _Past, pace: tuple[float, float], *, is_change: bool) -> _Fit:
     slope = 0.0
     ahead = _reach_of_trend(past.window) if trend_gain else 0.0
     errors = []
-    last = past.warm + len(past.actual)
-    for day, value in enumerate(past.daily):
-        if past.warm <= day < last:
-            place = day - past.warm
-            forecast = level * past.shape[place] + slope * ahead
-            errors.append(past.actual[place] - (forecast if is_change or forecast > 0 else 0.0))
-        factor = past.factors[day]
+    actual, shape = past.actual, past.shape
+    known, place = len(actual), -past.warm
+    for value, factor in zip(past.daily, past.factors, strict=False):
+        if 0 <= place < known:
+            forecast = level * shape[place] + slope * ahead
+            errors.append(actual[place] - (forecast if is_change or forecast > 0 else 0.0))
+        place += 1
         step = factor * (value - factor * (level + slope))
         level += slope + gain * step
         slope = DAMPING * (slope + trend_gain * step) if trend_gain else 0.0
