@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard import cli, models, web
 from dashboard.config import Settings, load_settings
-from dashboard.database import db, discard_dead_connections
+from dashboard.database import db, discard_dead_connections, keep_prepared_statements
 from dashboard.logs import configure_logs
 from dashboard.wiring import wire
 
@@ -60,6 +60,7 @@ def create_app(settings: Settings | None = None, *, serving: bool = False) -> Fl
     db.init_app(app)
     with app.app_context():
         discard_dead_connections(db.engine)
+        keep_prepared_statements(db.engine)
     if not serving:
         _add_migrations(app)
     wire(app, settings)
