@@ -8,7 +8,7 @@ from apiflask import APIFlask
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dashboard import cli, models, web
+from dashboard import models, web
 from dashboard.config import Settings, load_settings
 from dashboard.database import db, discard_dead_connections, keep_prepared_statements
 from dashboard.logs import configure_logs
@@ -19,7 +19,7 @@ API_VERSION = "1.0.0"
 
 
 def create_app(settings: Settings | None = None, *, serving: bool = False) -> Flask:
-    """The application. One that only serves has no `flask db`.
+    """The application. One that only serves has no commands.
 
     Raises `SettingsError` with one line for each setting that is missing or malformed.
     """
@@ -61,19 +61,21 @@ def create_app(settings: Settings | None = None, *, serving: bool = False) -> Fl
     with app.app_context():
         discard_dead_connections(db.engine)
         keep_prepared_statements(db.engine)
-    if not serving:
-        _add_migrations(app)
     wire(app, settings)
     web.register(app, settings)
-    cli.register(app)
+    if not serving:
+        _add_commands(app)
     return app
 
 
-def _add_migrations(app: Flask) -> None:
-    # Imported here: Alembic takes 10 MB that every web process would hold for nothing.
+def _add_commands(app: Flask) -> None:
+    # Imported here: Alembic takes 10 MB and our own commands 4 that every web process would hold for nothing.
     from flask_migrate import Migrate
 
+    from dashboard import cli
+
     Migrate(app, db, directory=str(ROOT / "migrations"), compare_type=True)
+    cli.register(app)
 
 
 __all__ = ["create_app", "models"]
