@@ -42,6 +42,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = False) -> Fl
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_size": settings.database_pool_size,
             "max_overflow": 4,
+            # The one used last comes first: what a connection has prepared and buffered is then on few of them.
+            "pool_use_lifo": True,
             # An error's text goes to the log, and a statement's parameters are tenants' data.
             "hide_parameters": True,
             "connect_args": {"options": "-c timezone=UTC -c jit=off", "connect_timeout": 5},
