@@ -33,7 +33,8 @@ _FACTS = (
            EXISTS (SELECT FROM api_keys WHERE tenant_id = :tenant_id AND revoked_at IS NULL
                       AND (expires_at IS NULL OR expires_at > :now)) AS has_key,
            EXISTS (SELECT FROM usage_days WHERE tenant_id = :tenant_id) AS has_usage,
-           (SELECT max(recorded_at) FROM usage_days WHERE tenant_id = :tenant_id AND day_start >= :since) AS updated_at
+           (SELECT max(recorded_at) FROM usage_days
+             WHERE tenant_id = :tenant_id AND day_start >= :since AND day_start < :until) AS updated_at
     """
     )
     .columns(
@@ -125,7 +126,8 @@ def view_overview(session: Session, tenant: Tenant, now: datetime) -> Overview:
     )
     reaching = [(meter.reached_at, meter) for meter in meters if meter.reached_at is not None]
     since = period.starts_at.replace(hour=0, minute=0, second=0, microsecond=0)
-    rows = session.execute(_FACTS_AND_INVOICES, {"tenant_id": tenant.id, "now": now, "since": since}).all()
+    values = {"tenant_id": tenant.id, "now": now, "since": since, "until": period.ends_at}
+    rows = session.execute(_FACTS_AND_INVOICES, values).all()
     facts = rows[0]
     return Overview(
         period=period,
