@@ -24,12 +24,23 @@ NOTHING = UsageFilters()
 
 # Sums are added up by hashing; only levels, of which the last reading counts, need the order of time. In one query with
 # one aggregate for both, PostgreSQL would sort every row.
-_SUMS = """
-    SELECT {n}, u.usage_type, {slot}, sum(u.quantity)::bigint, {events}::bigint, max(u.recorded_at)
-      FROM {table} u
+_QUANTITIES = {
+    "sums": "sum(u.quantity)::bigint",
+    "levels": "(array_agg(u.quantity ORDER BY u.{time} DESC, u.quantity DESC))[1]",
+}
+# All pieces of a table at once: to plan a select for each takes longer than to read them.
+_BUCKETS = """
+    SELECT p.n, r.* FROM (VALUES {pieces}) AS p (n, start, stop)
+     CROSS JOIN LATERAL (
+       SELECT u.usage_type, {slot}, {quantity}, sum(u.events)::bigint, max(u.recorded_at) FROM {table} u
+        WHERE u.tenant_id = :tenant_id AND u.usage_type = ANY(:{names}) AND u.{time} >= p.start AND u.{time} < p.stop
+          AND u.events > 0 GROUP BY 1, 2) AS r"""
+# A select for each piece of the ledger, which may be large: how large, its plan should know.
+_LEDGER = """
+    SELECT {n}, u.usage_type, {slot}, {quantity}, count(*)::bigint, max(u.recorded_at)
+      FROM billing_usage u
      WHERE u.tenant_id = :tenant_id AND u.usage_type = ANY(:{names}) AND u.{time} >= :start{n} AND u.{time} < :stop{n}
-           {more} GROUP BY 2, 3"""
-_LEVELS = _SUMS.replace("sum(u.quantity)::bigint", "(array_agg(u.quantity ORDER BY u.{time} DESC, u.quantity DESC))[1]")
+           {condition} GROUP BY 2, 3"""
 
 
 class Total(NamedTuple):
@@ -104,17 +115,22 @@ def read_pieces(
 def _statement(tables: tuple[str, ...], kinds: tuple[str, ...], condition: str, *, has_slots: bool) -> TextClause:
     """The same few statements are asked for ever again, and each is long to put together."""
     selects = []
-    for n, table in enumerate(tables):
-        time, is_ledger = _TIMES[table], table == "billing_usage"
-        more = {
-            "slot": f"date_trunc(CAST(:slot AS text), u.{time}, 'UTC')" if has_slots else "NULL::timestamptz",
-            "events": "count(*)" if is_ledger else "sum(u.events)",
-            "more": condition if is_ledger else " AND u.events > 0",
-        }
-        for kind in kinds:
-            template = _SUMS if kind == "sums" else _LEVELS
-            selects.append(template.format(n=n, table=table, time=time, names=kind, **more))
-    # Short, for psycopg looks for the parameters of a statement of more than 4,096 characters anew each time.
+    for kind in kinds:
+        for table in dict.fromkeys(tables):
+            time, places = _TIMES[table], [n for n, each in enumerate(tables) if each == table]
+            common = {
+                "names": kind,
+                "time": time,
+                "slot": f"date_trunc(CAST(:slot AS text), u.{time}, 'UTC')" if has_slots else "NULL::timestamptz",
+                "quantity": _QUANTITIES[kind].format(time=time),
+            }
+            if table == "billing_usage":
+                selects += [_LEDGER.format(n=n, condition=condition, **common) for n in places]
+            else:
+                pieces = ", ".join(
+                    f"({n}, CAST(:start{n} AS timestamptz), CAST(:stop{n} AS timestamptz))" for n in places
+                )
+                selects.append(_BUCKETS.format(pieces=pieces, table=table, **common))
     return text(" UNION ALL ".join(" ".join(each.split()) for each in selects))
 
 
