@@ -65,8 +65,8 @@ def keep_prepared_statements(engine: Engine) -> None:
     """Let what PostgreSQL has prepared outlive a rollback, with which every request that only reads ends.
 
     psycopg has a statement prepared that comes for the sixth time, and forgets all of them with each rollback, because
-    one could have taken back a table. None of ours makes tables. Read, not written, they would be planned anew for
-    each page (docs/decisions/0047). Whatever is wrong with the connection psycopg meets and says right after this.
+    it could have taken back a table. No transaction of ours makes tables; and with nothing prepared, each page has all
+    its statements planned anew (docs/decisions/0047). What is wrong with a connection psycopg meets right after this.
     """
 
     @event.listens_for(engine, "rollback")
