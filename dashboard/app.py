@@ -8,9 +8,9 @@ from apiflask import APIFlask
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dashboard import cli, models, web
+from dashboard import models, web
 from dashboard.config import Settings, load_settings
-from dashboard.database import db, discard_dead_connections
+from dashboard.database import db, discard_dead_connections, keep_prepared_statements
 from dashboard.logs import configure_logs
 from dashboard.wiring import wire
 
@@ -19,7 +19,7 @@ API_VERSION = "1.0.0"
 
 
 def create_app(settings: Settings | None = None, *, serving: bool = False) -> Flask:
-    """The application. One that only serves has no `flask db`.
+    """The application. One that only serves has no commands.
 
     Raises `SettingsError` with one line for each setting that is missing or malformed.
     """
@@ -42,6 +42,8 @@ def create_app(settings: Settings | None = None, *, serving: bool = False) -> Fl
         SQLALCHEMY_ENGINE_OPTIONS={
             "pool_size": settings.database_pool_size,
             "max_overflow": 4,
+            # The one used last comes first: what a connection has prepared and buffered is then on few of them.
+            "pool_use_lifo": True,
             # An error's text goes to the log, and a statement's parameters are tenants' data.
             "hide_parameters": True,
             "connect_args": {"options": "-c timezone=UTC -c jit=off", "connect_timeout": 5},
@@ -60,19 +62,22 @@ def create_app(settings: Settings | None = None, *, serving: bool = False) -> Fl
     db.init_app(app)
     with app.app_context():
         discard_dead_connections(db.engine)
-    if not serving:
-        _add_migrations(app)
+        keep_prepared_statements(db.engine)
     wire(app, settings)
     web.register(app, settings)
-    cli.register(app)
+    if not serving:
+        _add_commands(app)
     return app
 
 
-def _add_migrations(app: Flask) -> None:
-    # Imported here: Alembic takes 10 MB that every web process would hold for nothing.
+def _add_commands(app: Flask) -> None:
+    # Imported here: Alembic takes 10 MB and our own commands 4 that every web process would hold for nothing.
     from flask_migrate import Migrate
 
+    from dashboard import cli
+
     Migrate(app, db, directory=str(ROOT / "migrations"), compare_type=True)
+    cli.register(app)
 
 
 __all__ = ["create_app", "models"]

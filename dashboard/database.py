@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
+from psycopg.pq import TransactionStatus
 from sqlalchemy import BigInteger, Connection, DateTime, Engine, MetaData, Text, event, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import InvalidatePoolError
@@ -26,6 +27,8 @@ NAMES = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+_IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
 class Base(DeclarativeBase):
@@ -56,6 +59,23 @@ def discard_dead_connections(engine: Engine) -> None:
         watch.register(connection.pgconn.socket, select.POLLIN)
         if watch.poll(0):
             raise InvalidatePoolError
+
+
+def keep_prepared_statements(engine: Engine) -> None:
+    """Let what PostgreSQL has prepared outlive a rollback, with which every request that only reads ends.
+
+    psycopg has a statement prepared that comes for the sixth time, and forgets all of them with each rollback, because
+    it could have taken back a table. No transaction of ours makes tables; and with nothing prepared, each page has all
+    its statements planned anew (docs/decisions/0047). What is wrong with a connection psycopg meets right after this.
+    """
+
+    @event.listens_for(engine, "rollback")
+    def roll_back(connection: Connection) -> None:
+        if connection.closed or connection.invalidated:
+            return
+        held: Any = connection.connection.dbapi_connection
+        if held is not None and held.pgconn.transaction_status in _IN_TRANSACTION:
+            held.pgconn.exec_(b"ROLLBACK")
 
 
 def lock_object(session: Session, *names: object) -> None:

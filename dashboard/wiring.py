@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from flask import Flask, current_app
 from redis import Redis
 from sqlalchemy.orm import Session
-from stripe import StripeClient
 
 from dashboard.billing.catalog import INTERVALS, CatalogError
 from dashboard.billing.payment_policy import STOPPABLE, PaymentPolicy
@@ -29,6 +28,9 @@ from dashboard.integrations.stripe.gateway import StripeGateway
 from dashboard.integrations.stripe.meter_gateway import MeterGateway
 from dashboard.integrations.stripe.meter_stream import MeterStream
 from dashboard.integrations.webhook_sender import WebhookSender
+
+if TYPE_CHECKING:
+    from stripe import StripeClient  # at run time the SDK is imported by `dashboard.integrations.stripe`, in its way
 
 # Seconds for which a page waits for what it can do without.
 PATIENCE = 3

@@ -28,3 +28,21 @@ def test_an_error_names_its_statement_and_not_what_was_in_it(app: Flask) -> None
         db.session.execute(text("SELECT :body FROM no_such_table"), {"body": "a tenant's words"})
     assert "no_such_table" in str(error.value)
     assert "a tenant's words" not in str(error.value)
+
+
+def test_what_was_prepared_outlives_the_rollback_with_which_a_request_ends(app: Flask) -> None:
+    with db.engine.connect() as connection:
+        for _ in range(7):
+            connection.execute(text("SELECT 'read once more'"))
+            connection.rollback()
+        prepared = connection.scalars(text("SELECT statement FROM pg_prepared_statements")).all()
+    assert prepared == ["SELECT 'read once more'"]
+
+
+def test_a_rollback_takes_back_what_was_written_also_after_an_error(app: Flask) -> None:
+    with db.engine.connect() as connection:
+        connection.execute(text("INSERT INTO tenants (name, billing_email, created_at) VALUES ('a', 'b', now())"))
+        with pytest.raises(ProgrammingError):
+            connection.execute(text("SELECT FROM no_such_table"))
+        connection.rollback()
+        assert connection.scalar(text("SELECT count(*) FROM tenants")) == 0

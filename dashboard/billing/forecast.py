@@ -17,7 +17,7 @@ from dashboard.billing.plans import catalog
 from dashboard.billing.pricing import Tiers, cost_of
 from dashboard.billing.projection import TAIL, Projection, project, quantile
 from dashboard.billing.rollup_reads import read_pieces, whole_buckets
-from dashboard.billing.usage_types import USAGE_TYPES, UsageType
+from dashboard.billing.usage_types import LEVELS, USAGE_TYPES, UsageType
 from dashboard.models import Tenant
 
 HISTORY = timedelta(weeks=9)
@@ -92,10 +92,12 @@ def read_days(session: Session, tenant_id: int, period: Period, now: datetime) -
     for part, totals in enumerate(read_pieces(session, tenant_id, pieces, names, "day")):
         for name, moment in sorted(totals):
             each, total, day = found[name], totals[name, moment].quantity, moment.date()
-            is_level = USAGE_TYPES[name].is_level
-            each.days[day] = total if is_level else each.days.get(day, 0) + total
-            if part == 1:
-                each.used = total if is_level else each.used + total
+            if name in LEVELS:
+                each.days[day] = total
+                each.used = total if part == 1 else each.used
+            else:
+                each.days[day] = each.days.get(day, 0) + total
+                each.used += total if part == 1 else 0
     return found
 
 
@@ -155,7 +157,7 @@ def _project(kind: UsageType, usage: DailyUsage, first: date, today: date, share
     if 2 * len(days) < (today - begin).days:
         # Used now and then: that its first day was one with usage is chance, so the days before count too.
         begin = first
-    daily = [days.get(begin + n * DAY, 0) for n in range((today - begin).days)]
+    daily = [days.get(date.fromordinal(n), 0) for n in range(begin.toordinal(), today.toordinal())]
     return project(daily, begin.weekday(), shares)
 
 

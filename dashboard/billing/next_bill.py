@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, bindparam, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.periods import Period
@@ -27,6 +28,27 @@ class Bill:
     included: Mapping[str, int] = field(default_factory=dict)
 
 
+# The overview and every forecast ask for it: the statement is put together once.
+_OWN = (
+    select(
+        Subscription.cancel_at,
+        Subscription.ended_at,
+        SubscriptionOutlook.renews_at,
+        SubscriptionOutlook.scheduled_at,
+        SubscriptionOutlook.scheduled_plan,
+        SubscriptionOutlook.scheduled_interval,
+        CatalogPrice,
+    )
+    .outerjoin(
+        SubscriptionOutlook,
+        (SubscriptionOutlook.tenant_id == Subscription.tenant_id)
+        & (SubscriptionOutlook.subscription_id == Subscription.id),
+    )
+    .outerjoin(CatalogPrice, CatalogPrice.price_id == Subscription.price_ids.any_())
+    .where(Subscription.tenant_id == bindparam("tenant_id"), Subscription.id == bindparam("subscription_id"))
+)
+
+
 def find_bill(session: Session, tenant_id: int, period: Period) -> Bill:
     """How this period is billed: one query for a subscription that keeps its plan.
 
@@ -36,23 +58,14 @@ def find_bill(session: Session, tenant_id: int, period: Period) -> Bill:
         plan = free_plan()
         included = {name: plan.included(name) or 0 for name in plan.tiers}
         return Bill(catalog().currency, is_billed=False, included=included)
-    rows = session.execute(
-        select(Subscription, SubscriptionOutlook, CatalogPrice)
-        .outerjoin(
-            SubscriptionOutlook,
-            (SubscriptionOutlook.tenant_id == Subscription.tenant_id)
-            & (SubscriptionOutlook.subscription_id == Subscription.id),
-        )
-        .outerjoin(CatalogPrice, CatalogPrice.price_id == Subscription.price_ids.any_())
-        .where(Subscription.tenant_id == tenant_id, Subscription.id == period.subscription_id)
-    ).all()
-    joined: list[CatalogPrice | None] = [price for _, _, price in rows]
+    rows = session.execute(_OWN, {"tenant_id": tenant_id, "subscription_id": period.subscription_id}).all()
+    joined: list[CatalogPrice | None] = [row.CatalogPrice for row in rows]
     own = [price for price in joined if price is not None]
     metered = {price.usage_type: price for price in own if price.usage_type is not None}
     if period.plan is not None and all(price.plan != period.plan for price in metered.values()):
         metered = metered_prices(session, tenant_id, period.plan, period.subscription_id)
     base = next((price for price in own if price.usage_type is None), None)
-    fee = _base_fee(session, rows[0][0], rows[0][1], base, period) if rows else 0
+    fee = _base_fee(session, rows[0], base, period) if rows else 0
     return Bill(
         currency=next((price.currency for price in own), catalog().currency),
         is_billed=True,
@@ -62,27 +75,21 @@ def find_bill(session: Session, tenant_id: int, period: Period) -> Bill:
     )
 
 
-def _base_fee(
-    session: Session,
-    subscription: Subscription,
-    outlook: SubscriptionOutlook | None,
-    base: CatalogPrice | None,
-    period: Period,
-) -> int:
-    """What is paid ahead on the invoice at the period's end."""
+def _base_fee(session: Session, plan: Row[*tuple[Any, ...]], base: CatalogPrice | None, period: Period) -> int:
+    """What is paid ahead on the invoice at the period's end. `plan` is a row of `_OWN`."""
     end = period.ends_at
-    is_over = any(at is not None and at <= end for at in (subscription.cancel_at, subscription.ended_at))
+    is_over = any(at is not None and at <= end for at in (plan.cancel_at, plan.ended_at))
     if is_over or not period.is_current:
         return 0
-    if outlook is not None and outlook.scheduled_plan and outlook.scheduled_at and outlook.scheduled_at <= end:
+    if plan.scheduled_plan and plan.scheduled_at and plan.scheduled_at <= end:
         base = session.scalars(
             select(CatalogPrice).where(
-                CatalogPrice.plan == outlook.scheduled_plan,
-                CatalogPrice.interval == outlook.scheduled_interval,
+                CatalogPrice.plan == plan.scheduled_plan,
+                CatalogPrice.interval == plan.scheduled_interval,
                 CatalogPrice.usage_type.is_(None),
                 CatalogPrice.active,
             )
         ).first()
-    elif outlook is not None and outlook.renews_at is not None and outlook.renews_at > end:
+    elif plan.renews_at is not None and plan.renews_at > end:
         return 0
     return (base.unit_amount or 0) if base is not None else 0

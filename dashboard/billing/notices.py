@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Integer, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -75,12 +75,18 @@ def store_notices(session: Session, told: Iterable[ToldNotice], now: datetime) -
         store_notice(session, each.tenant_id, each.kind, each.data, key=each.key, now=now)
 
 
+_BELOW = (
+    select(Notice)
+    .where(Notice.tenant_id == bindparam("tenant_id"), Notice.id < bindparam("before"))
+    .order_by(Notice.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
 def list_notices(session: Session, tenant_id: int, limit: int = PAGE, *, before: int | None = None) -> list[Notice]:
     """A tenant's notices, the newest first, those below the id `before`."""
-    query = select(Notice).where(Notice.tenant_id == tenant_id)
-    if before is not None:
-        query = query.where(Notice.id < min(before, MAX_ID))
-    return list(session.scalars(query.order_by(Notice.id.desc()).limit(limit)))
+    top = MAX_ID if before is None else min(before, MAX_ID)
+    return list(session.scalars(_BELOW, {"tenant_id": tenant_id, "before": top, "limit": limit}))
 
 
 def find_notice(session: Session, tenant_id: int, notice_id: int) -> Notice:

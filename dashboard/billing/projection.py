@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from math import sqrt
+from operator import mul
 
 WEEK = 7
 TAIL = 0.1
@@ -138,14 +140,17 @@ def _best_fit(past: _Past, *, is_change: bool) -> _Fit:
     if len(past.daily) < 2 * WEEK:
         return _follow(past, SHORT_PACE, is_change=is_change)
     best, *others = (_follow(past, pace, is_change=is_change) for pace in PACES)
+    least = _miss(best)
     for fit in others:
-        if _miss(fit) < _miss(best) * BETTER:
-            best = fit
+        miss = _miss(fit)
+        if miss < least * BETTER:
+            best, least = fit, miss
     return best
 
 
 def _miss(fit: _Fit) -> float:
-    return sum(error * error for error in fit.errors)
+    squares: float = sum(map(mul, fit.errors, fit.errors))
+    return squares
 
 
 def _follow(past: _Past, pace: tuple[float, float], *, is_change: bool) -> _Fit:
@@ -154,21 +159,27 @@ def _follow(past: _Past, pace: tuple[float, float], *, is_change: bool) -> _Fit:
     first = sum(past.factors[: past.warm])
     level = sum(past.daily[: past.warm]) / first if first else 0.0
     slope = 0.0
-    ahead = sum(DAMPING ** (day + 1) * (past.window - day) for day in range(past.window)) if trend_gain else 0.0
+    ahead = _reach_of_trend(past.window) if trend_gain else 0.0
     errors = []
-    last = past.warm + len(past.actual)
-    for day, value in enumerate(past.daily):
-        if past.warm <= day < last:
-            place = day - past.warm
-            forecast = level * past.shape[place] + slope * ahead
-            errors.append(past.actual[place] - (forecast if is_change or forecast > 0 else 0.0))
-        factor = past.factors[day]
+    actual, shape = past.actual, past.shape
+    known, place = len(actual), -past.warm
+    for value, factor in zip(past.daily, past.factors, strict=False):
+        if 0 <= place < known:
+            forecast = level * shape[place] + slope * ahead
+            errors.append(actual[place] - (forecast if is_change or forecast > 0 else 0.0))
+        place += 1
         step = factor * (value - factor * (level + slope))
         level += slope + gain * step
         slope = DAMPING * (slope + trend_gain * step) if trend_gain else 0.0
         if level < 0 and not is_change:
             level = 0.0
     return _Fit(pace, level, slope, errors)
+
+
+@lru_cache(maxsize=500)
+def _reach_of_trend(window: int) -> float:
+    """What a slope of 1 adds to the sum of the next `window` days."""
+    return sum(DAMPING ** (day + 1) * (window - day) for day in range(window))
 
 
 def _with_interval(expected: float, reach: float, past: _Past, fit: _Fit, *, is_change: bool) -> Projection:
@@ -186,6 +197,7 @@ def _with_interval(expected: float, reach: float, past: _Past, fit: _Fit, *, is_
     return Projection(expected, low if is_change else max(low, 0.0), high, errors)
 
 
+@lru_cache(maxsize=500)
 def _growth(pace: tuple[float, float], days: int) -> float:
     """The variance of a sum of `days` forecasts made at once, in units of one day's: a miss of a day stays in part."""
     total, carried = 0.0, 1.0

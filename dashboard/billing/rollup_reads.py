@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
@@ -24,17 +24,26 @@ NOTHING = UsageFilters()
 
 # Sums are added up by hashing; only levels, of which the last reading counts, need the order of time. In one query with
 # one aggregate for both, PostgreSQL would sort every row.
-_SUMS = """
-    SELECT {n} AS piece, u.usage_type, {slot} AS slot, sum(u.quantity)::bigint AS quantity,
-           {events}::bigint AS events, max(u.recorded_at) AS recorded_at
-      FROM {table} u
+_QUANTITIES = {
+    "sums": "sum(u.quantity)::bigint",
+    "levels": "(array_agg(u.quantity ORDER BY u.{time} DESC, u.quantity DESC))[1]",
+}
+# All pieces of a table at once: to plan a select for each takes longer than to read them.
+_BUCKETS = """
+    SELECT p.n, r.* FROM (VALUES {pieces}) AS p (n, start, stop)
+     CROSS JOIN LATERAL (
+       SELECT u.usage_type, {slot}, {quantity}, sum(u.events)::bigint, max(u.recorded_at) FROM {table} u
+        WHERE u.tenant_id = :tenant_id AND u.usage_type = ANY(:{names}) AND u.{time} >= p.start AND u.{time} < p.stop
+          AND u.events > 0 GROUP BY 1, 2) AS r"""
+# A select for each piece of the ledger, which may be large: how large, its plan should know.
+_LEDGER = """
+    SELECT {n}, u.usage_type, {slot}, {quantity}, count(*)::bigint, max(u.recorded_at)
+      FROM billing_usage u
      WHERE u.tenant_id = :tenant_id AND u.usage_type = ANY(:{names}) AND u.{time} >= :start{n} AND u.{time} < :stop{n}
-           {more} GROUP BY 2, 3"""
-_LEVELS = _SUMS.replace("sum(u.quantity)::bigint", "(array_agg(u.quantity ORDER BY u.{time} DESC, u.quantity DESC))[1]")
+           {condition} GROUP BY 2, 3"""
 
 
-@dataclass(frozen=True, slots=True)
-class Total:
+class Total(NamedTuple):
     """A sum, or the latest reading of a level, with the number of ledger rows behind it."""
 
     quantity: int = 0
@@ -97,8 +106,8 @@ def read_pieces(
         values |= {f"start{n}": piece.start for n, piece in enumerate(ordered)}
         values |= {f"stop{n}": piece.stop for n, piece in enumerate(ordered)}
         rows = session.execute(statement, values).all()
-        for n, usage_type, moment, *figures in sorted(rows, key=itemgetter(0)):
-            _add(found[ordered[n].span], usage_type, moment, Total(*figures))
+        for n, usage_type, moment, quantity, events, recorded_at in sorted(rows, key=itemgetter(0)):
+            _add(found[ordered[n].span], (usage_type, moment or EVER), Total(quantity, events, recorded_at))
     return found
 
 
@@ -106,25 +115,30 @@ def read_pieces(
 def _statement(tables: tuple[str, ...], kinds: tuple[str, ...], condition: str, *, has_slots: bool) -> TextClause:
     """The same few statements are asked for ever again, and each is long to put together."""
     selects = []
-    for n, table in enumerate(tables):
-        time, is_ledger = _TIMES[table], table == "billing_usage"
-        more = {
-            "slot": f"date_trunc(CAST(:slot AS text), u.{time}, 'UTC')" if has_slots else "NULL::timestamptz",
-            "events": "count(*)" if is_ledger else "sum(u.events)",
-            "more": condition if is_ledger else " AND u.events > 0",
-        }
-        for kind in kinds:
-            template = _SUMS if kind == "sums" else _LEVELS
-            selects.append(template.format(n=n, table=table, time=time, names=kind, **more))
-    return text(" UNION ALL ".join(selects))
+    for kind in kinds:
+        for table in dict.fromkeys(tables):
+            time, places = _TIMES[table], [n for n, each in enumerate(tables) if each == table]
+            common = {
+                "names": kind,
+                "time": time,
+                "slot": f"date_trunc(CAST(:slot AS text), u.{time}, 'UTC')" if has_slots else "NULL::timestamptz",
+                "quantity": _QUANTITIES[kind].format(time=time),
+            }
+            if table == "billing_usage":
+                selects += [_LEDGER.format(n=n, condition=condition, **common) for n in places]
+            else:
+                pieces = ", ".join(
+                    f"({n}, CAST(:start{n} AS timestamptz), CAST(:stop{n} AS timestamptz))" for n in places
+                )
+                selects.append(_BUCKETS.format(pieces=pieces, table=table, **common))
+    return text(" UNION ALL ".join(" ".join(each.split()) for each in selects))
 
 
-def _add(totals: dict[Key, Total], usage_type: str, slot: datetime | None, found: Total) -> None:
+def _add(totals: dict[Key, Total], key: Key, found: Total) -> None:
     """What is found comes in the order of time: of a level the later one counts."""
-    key = usage_type, slot or EVER
     before = totals.get(key)
     if before is not None:
-        quantity = found.quantity if usage_type in LEVELS else before.quantity + found.quantity
+        quantity = found.quantity if key[0] in LEVELS else before.quantity + found.quantity
         recorded = max(filter(None, (before.recorded_at, found.recorded_at)), default=None)
         found = Total(quantity, before.events + found.events, recorded)
     totals[key] = found

@@ -1,10 +1,11 @@
-"""Where a person stands with a tenant: all that every page of it shows, in one query."""
+"""Who a person is and where it stands with a tenant: all that every page shows, in one query."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import and_, case, func, select
+from sqlalchemy import Select, and_, bindparam, case, func, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.billing_state import state_or_free
@@ -24,25 +25,46 @@ class Standing:
     unread: int
 
 
-def find_standing(session: Session, user: User, tenant_id: int | None) -> tuple[Standing | None, list[Tenant]]:
-    """How the person stands with this tenant, and the tenants it is a member of, by name; None for a stranger."""
-    asked = Membership.tenant_id == tenant_id
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person, its standing with the tenant that was asked for, and the tenants it is a member of, by name."""
+
+    user: User
+    standing: Standing | None = None
+    tenants: list[Tenant] = field(default_factory=list)
+
+
+def _select_person() -> Select[Any]:
+    asked = Membership.tenant_id == bindparam("tenant_id")
     unread = (
         select(func.count())
         .where(Notice.tenant_id == Membership.tenant_id, Notice.id > Membership.read_up_to)
         .correlate(Membership)
         .scalar_subquery()
     )
-    rows = session.execute(
-        select(Tenant, Membership.role, BillingState, case((asked, unread), else_=0))
-        .join(Membership, Membership.tenant_id == Tenant.id)
+    return (
+        select(User, Tenant, Membership.role, BillingState, case((asked, unread), else_=0))
+        .outerjoin(Membership, Membership.user_id == User.id)
+        .outerjoin(Tenant, Tenant.id == Membership.tenant_id)
         .outerjoin(BillingState, and_(BillingState.tenant_id == Membership.tenant_id, asked))
-        .where(Membership.user_id == user.id)
-        .order_by(asked.desc(), Tenant.name)
+        .where(User.id == bindparam("user_id"))
+        .order_by(asked.desc().nulls_last(), Tenant.name)
         .limit(MOST_TENANTS)
-    ).all()
-    tenants = sorted((tenant for tenant, *_ in rows), key=lambda tenant: tenant.name)
-    for tenant, role, state, count in rows:
-        if tenant.id == tenant_id:
-            return Standing(tenant, role, state_or_free(tenant.id, state), min(count, MOST_COUNTED)), tenants
-    return None, tenants
+    )
+
+
+# Every page begins with it: the statement is put together once.
+_PERSON = _select_person()
+
+
+def find_person(session: Session, user_id: int, tenant_id: int | None) -> Person | None:
+    """The person with this id and how it stands with this tenant; None where there is none with this id."""
+    rows = session.execute(_PERSON, {"user_id": user_id, "tenant_id": tenant_id}).all()
+    if not rows:
+        return None
+    tenants = sorted((tenant for _, tenant, *_ in rows if tenant is not None), key=lambda tenant: tenant.name)
+    for user, tenant, role, state, count in rows:
+        if tenant is not None and tenant.id == tenant_id:
+            standing = Standing(tenant, role, state_or_free(tenant.id, state), min(count, MOST_COUNTED))
+            return Person(user, standing, tenants)
+    return Person(rows[0][0], None, tenants)

@@ -58,7 +58,8 @@ class SlotRow:
     @property
     def key(self) -> str:
         """Its name on a page."""
-        return self.start.strftime("s%Y%m%d%H")
+        start = self.start
+        return f"s{start.year}{start.month:02}{start.day:02}{start.hour:02}"
 
 
 def series_of(scope: Scope, split: Split | None, rows: Sequence[SlotRow]) -> tuple[Series, ...]:
@@ -98,14 +99,14 @@ def rows_of_split(
 def _by_type(
     scope: Scope, span: Range, totals: Mapping[Key, Total], held: Mapping[str, int]
 ) -> Iterator[tuple[datetime, tuple[int, ...]]]:
-    level = dict(held)
+    level, names, is_level = dict(held), scope.names, scope.is_level
     for start in _starts(scope, span):
         values = []
-        for name in scope.names:
+        for name in names:
             found = totals.get((name, start))
-            if scope.is_level:
+            if is_level:
                 level[name] = found.quantity if found else level.get(name, 0)
-            values.append(level[name] if scope.is_level else found.quantity if found else 0)
+            values.append(level[name] if is_level else found.quantity if found else 0)
         yield start, tuple(values)
 
 

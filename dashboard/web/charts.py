@@ -33,19 +33,14 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The part of one series in a bar; `series` counts from 1, as the colours do."""
+    """The part of one series in a bar; `series` counts from 1, as the colours do. The others have one of their own."""
 
     series: int
     x: float
     y: float
     width: float
     height: float
-
-    @property
-    def box(self) -> Markup:
-        """Its attributes in one piece: a page has hundreds, and four values each are four calls to escape them."""
-        box = f'x="{self.x}%" y="{self.y}%" width="{self.width}%" height="{self.height}%"'
-        return Markup(box)  # noqa: S704 (numbers of our own)
+    is_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +51,20 @@ class Mark:
     x2: float
     y: float
 
+    @property
+    def drawn(self) -> Markup:
+        """Its attributes in one piece, as `Bar.drawn`."""
+        ends = f'x1="{self.x1}%" x2="{self.x2}%" y1="{self.y}%" y2="{self.y}%"'
+        return Markup(ends)  # noqa: S704 (numbers of our own)
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One slot: where it can be hit, its middle, its segments from the ground up, and the height of the slot before."""
+    """One slot: where it can be hit, its middle, its segments from the ground up, and the height of the slot before.
+
+    A page has hundreds of shapes: they are written in one piece, because each value that a template puts in costs as
+    much as the rest of the shape.
+    """
 
     row: SlotRow
     hit_x: float
@@ -68,6 +73,18 @@ class Bar:
     segments: tuple[Segment, ...]
     previous: Mark | None
     is_labelled: bool
+
+    @property
+    def drawn(self) -> Markup:
+        """Where it can be hit, and over that its segments."""
+        shapes = [f'<rect class="hit" x="{self.hit_x}%" width="{self.hit_width}%" height="100%"/>']
+        for part in self.segments:
+            colour = "o" if part.is_other else part.series
+            shapes.append(
+                f'<rect class="s{colour}" x="{part.x}%" y="{part.y}%" width="{part.width}%" height="{part.height}%"'
+                ' rx="1.5"/>'
+            )
+        return Markup("".join(shapes))  # noqa: S704 (numbers of our own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +95,11 @@ class Chart:
     bars: tuple[Bar, ...]
 
 
-def build_chart(rows: Sequence[SlotRow]) -> Chart:
-    """The chart of a report's slots. What went before is a line across the bar, also where the bar is still to come."""
+def build_chart(rows: Sequence[SlotRow], *, others: int | None = None) -> Chart:
+    """The chart of a report's slots. What went before is a line across the bar, also where the bar is still to come.
+
+    `others` is which value of a row, from 1, is what all smaller series come to.
+    """
     top = scale_top(max((max(row.total, row.previous or 0) for row in rows), default=0))
     step = 100 / max(len(rows), 1)
     every = max(ceil(len(rows) / LABELS), 1)
@@ -94,7 +114,7 @@ def build_chart(rows: Sequence[SlotRow]) -> Chart:
                 hit_x=round(n * step, 3),
                 hit_width=round(step, 3),
                 middle=round(n * step + step / 2, 2),
-                segments=_stack(row.values, top, x, width),
+                segments=_stack(row.values, top, x, width, others),
                 previous=Mark(x, round(x + width, 3), round(100 - height, 3)) if height else None,
                 is_labelled=row.start.hour == MIDDAY if are_days_of_hours else n % every == every // 2,
             )
@@ -117,11 +137,11 @@ def scale_top(highest: int) -> int:
         step *= 10
 
 
-def _stack(values: tuple[int, ...], top: int, x: float, width: float) -> tuple[Segment, ...]:
+def _stack(values: tuple[int, ...], top: int, x: float, width: float, others: int | None) -> tuple[Segment, ...]:
     segments, ground = [], 100.0
     for n, value in enumerate(values, 1):
         if value > 0:
             height = value * 100 / top
             ground -= height
-            segments.append(Segment(n, x, round(ground, 3), width, round(height, 3)))
+            segments.append(Segment(n, x, round(ground, 3), width, round(height, 3), is_other=n == others))
     return tuple(segments)

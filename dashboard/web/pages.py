@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from flask import Flask, g, request
+from functools import lru_cache
+
+from flask import Flask, g, request, url_for
 from flask_login import current_user
 
 from dashboard.billing.plans import catalog
-from dashboard.billing.standing import find_standing
 from dashboard.config import Settings
-from dashboard.models import Tenant
 from dashboard.web.viewing import current_view
-from dashboard.wiring import now, session
+from dashboard.wiring import now
 
 
 def register(app: Flask, settings: Settings) -> None:
     """Give templates their common context."""
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+    app.jinja_env.globals["static_url"] = static_url
 
     @app.context_processor
     def common() -> dict[str, object]:
@@ -26,7 +27,7 @@ def register(app: Flask, settings: Settings) -> None:
             "role": g.get("role"),
             "unread": g.get("unread", 0),
             "billing": g.get("billing"),
-            "tenants": _list_tenants(),
+            "tenants": current_user.tenants if current_user.is_authenticated else [],
             "brand": catalog().brand,
             "staff_view": current_view(),
             "theme": theme if theme in {"light", "dark"} else None,
@@ -36,8 +37,11 @@ def register(app: Flask, settings: Settings) -> None:
         }
 
 
-def _list_tenants() -> list[Tenant]:
-    if "tenants" not in g:
-        g.tenants = find_standing(session(), current_user.user, None)[1] if current_user.is_authenticated else []
-    found: list[Tenant] = g.tenants
-    return found
+def static_url(filename: str) -> str:
+    """The address of one of our own files; every icon asks for the same one."""
+    return _static_url(request.script_root, filename)
+
+
+@lru_cache(maxsize=100)
+def _static_url(_root: str, filename: str) -> str:
+    return url_for("static", filename=filename)

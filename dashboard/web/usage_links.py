@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import request, url_for
 
@@ -139,8 +138,13 @@ def _bounds(start: datetime, stop: datetime) -> dict[str, str | None]:
 
 
 def _with_bounds(address: str, start: datetime, stop: datetime) -> str:
-    bounds = urlencode({"from": write_moment(start), "to": write_moment(stop)})
+    bounds = f"from={_quoted(start)}&to={_quoted(stop)}"
     return f"{address}{'&' if '?' in address else '?'}{bounds}"
+
+
+def _quoted(moment: datetime) -> str:
+    # All there is to be escaped in a moment. Each bar has two, and quoting in general costs ten times as much.
+    return write_moment(moment).replace(":", "%3A").replace("+", "%2B")
 
 
 def write_moment(moment: datetime) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from dashboard.billing.reports import UsageReport
 from dashboard.billing.usage_details import UsageDetail
 from dashboard.billing.usage_scope import Scope
 from dashboard.billing.usage_series import Series
-from dashboard.web.formats import utc_hour, week_day
+from dashboard.web.formats import number, utc_hour, week_day
+from dashboard.web.usage_links import UsageLinks
 
 ACTION_COLUMNS = (
     *("id", "occurred_at", "recorded_at", "usage_type", "quantity", "user_id", "resource_type", "resource_id"),
@@ -28,15 +30,39 @@ def series_label(series: Series, scope: Scope, others: int) -> str:
     return f"{series.resource_type} {series.key}" if series.resource_type else series.key
 
 
-def slot_labels(report: UsageReport) -> dict[str, str]:
-    """What each slot is called on the page, by its key: a day, an hour, or an hour of some day."""
+@dataclass(frozen=True, slots=True)
+class ShownSlot:
+    """A slot as the page writes it, once for its bar and its line of the table. `spoken` is both its name and figures.
+
+    `previous` is a dash where there is nothing before.
+    """
+
+    key: str
+    label: str
+    target: str
+    values: tuple[str, ...]
+    previous: str
+    total: str
+    spoken: str
+
+
+def shown_slots(report: UsageReport, links: UsageLinks) -> list[ShownSlot]:
+    """The slots that are not still to come, which are the last ones."""
     scope = report.scope
     is_one_day = scope.span.stop - scope.span.start <= timedelta(days=1)
-    labels = {}
+    slots = []
     for row in report.slots:
+        if row.is_future:
+            break
         parts = [] if scope.granularity == "hour" and is_one_day else [week_day(row.start.date())]
-        labels[row.key] = ", ".join([*parts, utc_hour(row.start)] if scope.granularity == "hour" else parts)
-    return labels
+        label = ", ".join([*parts, utc_hour(row.start)] if scope.granularity == "hour" else parts)
+        total = number(row.total)
+        previous = number(row.previous) if row.previous is not None else None
+        before = "" if previous is None else f", before {previous}"
+        values = tuple(number(value) for value in row.values) if len(report.series) > 1 else ()
+        spoken = f"{label}: {total} {scope.units_label}{before}"
+        slots.append(ShownSlot(row.key, label, links.into(row), values, previous or "–", total, spoken))
+    return slots
 
 
 def slot_columns(report: UsageReport) -> list[str]:

@@ -18,7 +18,7 @@ from dashboard.billing.limits import set_budget, set_cap
 from dashboard.billing.notices import NoticeKind, list_notices, mark_read, store_notice
 from dashboard.billing.plans import store_price
 from dashboard.billing.quotas import CapReached, reserve
-from dashboard.billing.standing import find_standing
+from dashboard.billing.standing import find_person
 from dashboard.billing.usage_alerts import announce_thresholds
 from dashboard.models import CatalogPrice, Mail, Role, Tenant, User
 from tests.factories import NOON, make_period, make_tenant, make_user, record
@@ -127,8 +127,8 @@ def test_owners_and_admins_get_mail_and_the_billing_contact_of_payments(session:
 
 
 def unread_of(session: Session, tenant: Tenant, user: User) -> int:
-    standing, _ = find_standing(session, user, tenant.id)
-    return standing.unread if standing else 0
+    person = find_person(session, user.id, tenant.id)
+    return person.standing.unread if person and person.standing else 0
 
 
 def test_each_reader_has_a_mark_of_their_own_that_never_goes_back(session: Session, tenant: Tenant) -> None:

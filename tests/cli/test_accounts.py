@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import update
 
 from dashboard.billing import accounts
-from dashboard.billing.standing import find_standing
+from dashboard.billing.standing import find_person
 from dashboard.database import db
 from dashboard.models import ApiKey
 from dashboard.wiring import now
@@ -23,9 +23,10 @@ def test_an_operator_makes_a_tenant_its_people_and_its_key(app: Flask, client: F
     assert run_command(app, "accounts", "create-user", "Ada@Acme.example", *person) == "ada@acme.example"
     user = accounts.authenticate(db.session(), "ada@acme.example", "long enough password")
     assert user is not None
-    standing, _ = find_standing(db.session(), user, int(tenant))
-    assert standing is not None
-    assert standing.role == "owner"
+    person = find_person(db.session(), user.id, int(tenant))
+    assert person is not None
+    assert person.standing is not None
+    assert person.standing.role == "owner"
     key = run_command(app, "accounts", "create-key", tenant)
     assert client.post("/api/billing/usage/events", json=usage_body(), headers=bearer(key)).status_code == 201
 

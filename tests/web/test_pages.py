@@ -161,6 +161,11 @@ def test_every_answer_carries_the_policy(client: FlaskClient) -> None:
     assert "unsafe" not in policy
 
 
+def test_our_files_have_the_prefix_under_which_the_application_is_asked_for(client: FlaskClient) -> None:
+    assert 'href="/billing/static/css/' in client.get("/login", base_url="http://localhost/billing").text
+    assert 'href="/static/css/' in client.get("/login").text
+
+
 def test_wrong_passwords_are_slowed_down(client: FlaskClient, app: Flask) -> None:
     tenant_id, _ = new_tenant()
     log_in(app, tenant_id)

@@ -11,8 +11,7 @@ from wtforms import HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
 from dashboard.billing.accounts import authenticate
-from dashboard.billing.standing import find_standing
-from dashboard.models import User
+from dashboard.billing.standing import Person, find_person
 from dashboard.web.auth.account import Account
 from dashboard.web.auth.throttle import LoginThrottle
 from dashboard.wiring import session, wiring
@@ -36,8 +35,10 @@ def register(app: Flask) -> None:
 
     @manager.user_loader
     def load(user_id: str) -> Account | None:
-        user = session().get(User, int(user_id)) if user_id.isdigit() else None
-        return Account(user) if user else None
+        # Together with how it stands with the tenant of the address: one query for what every page of it asks.
+        tenant_id = (request.view_args or {}).get("tenant_id")
+        person = find_person(session(), int(user_id), tenant_id) if user_id.isdigit() else None
+        return Account(person) if person else None
 
     @manager.unauthorized_handler
     def unauthorized() -> BaseResponse:
@@ -68,7 +69,7 @@ def own_page(page: str) -> BaseResponse:
 
 
 def _own(endpoint: str) -> BaseResponse:
-    _, tenants = find_standing(session(), current_user.user, None)
+    tenants = current_user.tenants
     if not tenants and current_user.is_staff:
         return redirect(url_for("staff.home"), 303)
     if not tenants:
@@ -96,7 +97,7 @@ def login() -> BaseResponse | str | tuple[str, int]:
         return render_template("auth/login.html", form=form), 422
     throttle.clear()
     cookie.clear()
-    login_user(Account(user))
+    login_user(Account(Person(user)))
     return redirect(_safe_next(form.next.data) or url_for("auth.home"), 303)
 
 

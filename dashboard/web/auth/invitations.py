@@ -11,6 +11,7 @@ from dashboard.billing import invitations
 from dashboard.billing.accounts import MIN_PASSWORD
 from dashboard.billing.audit import Actor, record_audit
 from dashboard.billing.errors import InvalidInput, NotNow
+from dashboard.billing.standing import Person
 from dashboard.models import Invitation, Tenant, User
 from dashboard.web.auth.account import Account
 from dashboard.wiring import now, session, wiring
@@ -77,7 +78,7 @@ def _welcome(invitation: Invitation, user: User) -> ResponseReturnValue:
     if not current_user.is_authenticated:
         # As after a login: nothing of whoever sat here before stays.
         cookie.clear()
-        login_user(Account(user))
+        login_user(Account(Person(user)))
     flash("Welcome: you are a member now.", "info")
     return redirect(url_for("tenant.usage", tenant_id=tenant_id), 303)
 

@@ -10,7 +10,6 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
 from dashboard.billing.billing_state import find_state
-from dashboard.billing.standing import find_standing
 from dashboard.locales import reader_of
 from dashboard.models import Tenant
 from dashboard.web.viewing import SAFE, current_view
@@ -25,7 +24,7 @@ BUYERS = ("owner", "admin")
 def find_tenant() -> Response | None:
     """Put the tenant and the reader's role where the view finds them."""
     tenant_id = (request.view_args or {}).pop("tenant_id")
-    standing, g.tenants = find_standing(session(), current_user.user, tenant_id)
+    standing = current_user.standing
     view = current_view()
     if view and view.tenant_id == tenant_id:
         if request.method not in SAFE:

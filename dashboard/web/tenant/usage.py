@@ -13,7 +13,7 @@ from dashboard.web.charts import build_chart
 from dashboard.web.csv_export import csv_response
 from dashboard.web.tenant import blueprint
 from dashboard.web.usage_links import UsageLinks, read_wanted
-from dashboard.web.usage_tables import file_name, series_label, slot_columns, slot_labels, slot_rows
+from dashboard.web.usage_tables import file_name, series_label, shown_slots, slot_columns, slot_rows
 from dashboard.wiring import now, session
 
 
@@ -38,9 +38,10 @@ def usage() -> Response:
         scope=report.scope,
         links=links,
         names=[series_label(each, report.scope, report.other_groups) for each in report.series],
-        labels=slot_labels(report),
-        targets={row.key: links.into(row) for row in report.slots if not row.is_future},
-        chart=build_chart(report.slots),
+        slots=shown_slots(report, links),
+        chart=build_chart(
+            report.slots, others=next((n for n, each in enumerate(report.series, 1) if each.is_other), None)
+        ),
         late=_late(report),
         families=FAMILIES.values(),
         types=USAGE_TYPES,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from stripe import StripeClient
-from stripe.billing_portal import Configuration
-from stripe.params.billing_portal import ConfigurationCreateParamsFeatures
 
 from dashboard.integrations.stripe.setup.steps import MANAGED, Action, Step, changed, differences, is_managed
+
+if TYPE_CHECKING:
+    from stripe.billing_portal import Configuration
+    from stripe.params.billing_portal import ConfigurationCreateParamsFeatures
 
 # No change of plan: the portal cannot update a subscription of several items, and ours have one for each meter.
 FEATURES: dict[str, dict[str, Any]] = {
