@@ -6,18 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-from sqlalchemy import func, select
-
-from dashboard.billing.errors import IdempotencyConflict
-from dashboard.billing.usage_input import UsageInput, parse_usage
-from dashboard.database import db
-from dashboard.models import UsageEvent
-from dashboard.web.api.combined_writes import record_batches_together
 from dashboard.web.combining import Combined
-from dashboard.wiring import now
-from tests.factories import usage_body
-from tests.platform import new_tenant
 from tests.sandbox_server import wait_until
 
 
@@ -65,19 +54,3 @@ def test_what_comes_while_one_is_written_is_written_together() -> None:
 
 def test_one_that_fails_is_nobody_elses_fault() -> None:
     assert write_at_once(Writer(), 1, 2, 13, 4) == ["wrote 1", "wrote 2", "refused 13", "wrote 4"]
-
-
-@pytest.mark.usefixtures("app")
-def test_batches_of_several_tenants_are_recorded_together_or_none_of_them() -> None:
-    def parsed(*bodies: dict[str, object]) -> list[UsageInput]:
-        return [parse_usage(body, now()) for body in bodies]
-
-    (one, _), (other, _) = new_tenant(), new_tenant()
-    known = usage_body()
-    first, second = record_batches_together([(one, parsed(known, usage_body())), (other, parsed(usage_body()))])
-    assert [each.is_new for each in (*first, *second)] == [True, True, True]
-    again = record_batches_together([(one, parsed(known)), (other, parsed(usage_body())), (one, parsed(usage_body()))])
-    assert [[each.is_new for each in batch] for batch in again] == [[False], [True], [True]]
-    with pytest.raises(IdempotencyConflict):
-        record_batches_together([(other, parsed(usage_body())), (one, parsed({**known, "quantity": 99}))])
-    assert db.session.scalar(select(func.count()).select_from(UsageEvent)) == 5

@@ -1,4 +1,4 @@
-"""Usage of requests that wait at the same moment, recorded in one transaction (`web/combining.py`)."""
+"""Single usage events of requests that wait at the same moment, recorded in one transaction (`web/combining.py`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from dashboard.web.combining import Combined
 from dashboard.wiring import now
 
 TenantsEvent = tuple[int, UsageInput]
-TenantsBatch = tuple[int, Sequence[UsageInput]]
 
 
 def record_together(items: Sequence[TenantsEvent]) -> list[Recorded | Refusal]:
@@ -21,37 +20,21 @@ def record_together(items: Sequence[TenantsEvent]) -> list[Recorded | Refusal]:
 
     Raises `NotFound`, or the database's own errors.
     """
+    groups: dict[int, list[int]] = {}
+    for place, (tenant_id, _) in enumerate(items):
+        groups.setdefault(tenant_id, []).append(place)
     with Session(db.engine) as session:
-        outcomes = _record(session, [(tenant_id, [event]) for tenant_id, event in items])
+        outcomes = record_groups(
+            session,
+            {tenant_id: [items[place][1] for place in places] for tenant_id, places in groups.items()},
+            source="api",
+            now=now(),
+        )
         session.commit()
-    return [outcome for (outcome,) in outcomes]
-
-
-def record_batches_together(items: Sequence[TenantsBatch]) -> list[list[Recorded]]:
-    """Record batches of any tenants in one transaction, all of their events or none.
-
-    Raises the first refusal, `NotFound`, or the database's own errors.
-    """
-    with Session(db.engine) as session:
-        outcomes = _record(session, items)
-        for batch in outcomes:
-            for outcome in batch:
-                if not isinstance(outcome, Recorded):
-                    raise outcome
-        session.commit()
-    return outcomes  # type: ignore[return-value]
-
-
-def _record(session: Session, items: Sequence[TenantsBatch]) -> list[list[Recorded | Refusal]]:
-    groups: dict[int, list[UsageInput]] = {}
-    places = []
-    for tenant_id, events in items:
-        group = groups.setdefault(tenant_id, [])
-        places.append(slice(len(group), len(group) + len(events)))
-        group.extend(events)
-    outcomes = record_groups(session, groups, source="api", now=now())
-    return [outcomes[tenant_id][place] for (tenant_id, _), place in zip(items, places, strict=True)]
+    found: dict[int, Recorded | Refusal] = {}
+    for tenant_id, places in groups.items():
+        found.update(zip(places, outcomes[tenant_id], strict=True))
+    return [found[place] for place in range(len(items))]
 
 
 single_writes: Combined[TenantsEvent, Recorded | Refusal] = Combined(record_together)
-batch_writes: Combined[TenantsBatch, list[Recorded]] = Combined(record_batches_together)

@@ -11,11 +11,11 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.api_keys import Caller, Scope
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
-from dashboard.billing.usage import Recorded
+from dashboard.billing.usage import Recorded, record_usages
 from dashboard.billing.usage_input import UsageInput, parse_usages
 from dashboard.billing.usual_usage import parse_usual_batch
 from dashboard.database import db
-from dashboard.web.api.combined_writes import batch_writes, single_writes
+from dashboard.web.api.combined_writes import single_writes
 from dashboard.web.api.inputs import MAX_EVENTS
 from dashboard.web.api.keys import bearer_of
 from dashboard.web.api.known_callers import known_callers
@@ -66,6 +66,9 @@ def _record_batch(tenant_id: int, body: bytes, moment: datetime) -> tuple[bytes,
     if not events or len(events) > MAX_EVENTS:
         return None
     try:
-        return tell_batch(events, batch_writes.write((tenant_id, events)))
+        with Session(db.engine) as session:
+            recorded = record_usages(session, tenant_id, events, source="api", now=moment)
+            session.commit()
     except (InvalidInput, IdempotencyConflict, AlreadyCorrected):
         return None
+    return tell_batch(events, recorded)
