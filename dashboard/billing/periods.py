@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.moments import write_moment
 from dashboard.billing.plans import free_plan
 from dashboard.models import BillingPeriod, Tenant
 
@@ -17,7 +19,10 @@ class Period:
     """A half-open span `[starts_at, ends_at)` in UTC.
 
     `plan` is None where no subscription covered it, and where one did at a price that means no plan of ours.
+    `key` is its name in an address: the day it begins, with the time where another one began earlier that day.
     """
+
+    key: str
 
     starts_at: datetime
     ends_at: datetime
@@ -29,11 +34,6 @@ class Period:
     def priced_as(self) -> str | None:
         """The plan whose prices hold: Free's without a subscription, None on a plan that is none of ours."""
         return self.plan if self.subscription_id else free_plan().key
-
-    @property
-    def key(self) -> str:
-        """Its name in a URL: the day it begins."""
-        return self.starts_at.date().isoformat()
 
 
 # Nearly every page begins with them: the statement is put together once.
@@ -57,10 +57,23 @@ def list_periods(session: Session, tenant: Tenant, now: datetime) -> list[Period
         reached = max(reached, ends_at)
     if reached <= now:
         spans += [(start, end, None, None) for start, end in months_between(reached, next_month(now))]
-    periods = [
-        Period(start, end, plan, start <= now < end, subscription_id) for start, end, plan, subscription_id in spans
-    ]
+    periods, days = [], set[date]()
+    for start, end, bought, under in spans:
+        key = write_moment(start) if start.date() in days else start.date().isoformat()
+        days.add(start.date())
+        periods.append(Period(key, start, end, bought, start <= now < end, under))
     return [period for period in reversed(periods) if period.starts_at <= now]
+
+
+def choose_period(periods: Sequence[Period], name: str) -> Period | None:
+    """The one of this name among periods, newest first: `current`, `previous`, a key, or the moment one begins."""
+    current = next((n for n, period in enumerate(periods) if period.is_current), None)
+    if name == "current":
+        return periods[current or 0] if periods else None
+    if name == "previous":
+        before = 0 if current is None else current + 1
+        return periods[before] if before < len(periods) else None
+    return next((each for each in periods if name in {each.key, write_moment(each.starts_at)}), None)
 
 
 def months_between(start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:

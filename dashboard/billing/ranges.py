@@ -8,19 +8,18 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.periods import Period, list_periods, months_between, next_month
+from dashboard.billing.moments import parse_moment
+from dashboard.billing.periods import Period, choose_period, list_periods, months_between, next_month
 from dashboard.models import BillingPeriod, Tenant
 
 HOUR = timedelta(hours=1)
 LONGEST = timedelta(days=3_660)
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Range:
 def find_range(
     session: Session, tenant: Tenant, *, period: str | None, start: str | None, stop: str | None, now: datetime
 ) -> Range:
-    """The range that a request names: `period` (`current`, `previous` or the day one begins), or `from` and `to`.
+    """The range that a request names: `period` (`current`, `previous` or when one begins), or `from` and `to`.
 
     The current period when nothing is named. `from` and `to` are ISO 8601 times with offset, or dates (midnight
     UTC); `to` is now when left out. Raises `InvalidInput` with the field (`period`, `from`, `to`).
@@ -65,7 +64,12 @@ def find_range(
     if period is not None and (start is not None or stop is not None):
         raise InvalidInput("period", "give either a period, or from and to")
     if start is None and stop is None:
-        return range_of_period(session, tenant, _choose(list_periods(session, tenant, now), period or "current"), now)
+        periods = list_periods(session, tenant, now)
+        chosen = choose_period(periods, period or "current")
+        if chosen is None:
+            named = ", ".join(each.key for each in periods[:12])
+            raise InvalidInput("period", f"must be current, previous or the day a billing period begins: {named}")
+        return range_of_period(session, tenant, chosen, now)
     if start is None:
         raise InvalidInput("from", "is needed beside to")
     begin = parse_moment(start, "from")
@@ -93,45 +97,9 @@ def range_among(periods: Sequence[Period], start: datetime, stop: datetime, now:
     return Range(start, stop, None, rollups, cut, tuple(each for each in segments if each.period_end <= now))
 
 
-def parse_moment(value: str, field: str) -> datetime:
-    """A time with its offset, or a date as midnight UTC.
-
-    Raises `InvalidInput`.
-    """
-    try:
-        moment = datetime.combine(date.fromisoformat(value), time.min, UTC) if len(value) <= 10 else None
-        moment = moment or datetime.fromisoformat(value)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise InvalidInput(field, "must be a date, or an ISO 8601 time with an offset such as 2026-06-01T09:30:00Z")
-    try:
-        moment = moment.astimezone(UTC)
-    except OverflowError:
-        moment = datetime.max.replace(tzinfo=UTC)
-    if not EARLIEST <= moment <= LATEST:
-        raise InvalidInput(field, f"must lie between {EARLIEST.year} and {LATEST.year}")
-    return moment
-
-
 def period_end_of(session: Session, tenant_id: int, moment: datetime) -> datetime:
     """When the billing period, or calendar month, of this moment ends."""
     return _segments(session, tenant_id, moment, moment + timedelta(microseconds=1))[0].period_end
-
-
-def _choose(periods: list[Period], name: str) -> Period:
-    current = next((n for n, period in enumerate(periods) if period.is_current), None)
-    if name == "current" and periods:
-        return periods[current or 0]
-    if name == "previous":
-        before = 0 if current is None else current + 1
-        if before < len(periods):
-            return periods[before]
-    for period in periods:
-        if period.key == name:
-            return period
-    named = ", ".join(period.key for period in periods[:12])
-    raise InvalidInput("period", f"must be current, previous or the day a billing period begins: {named}")
 
 
 def _make(

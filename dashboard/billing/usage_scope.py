@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput, NotFound
-from dashboard.billing.periods import Period, list_periods
-from dashboard.billing.ranges import Range, parse_moment, range_among, range_of_period
+from dashboard.billing.moments import parse_moment
+from dashboard.billing.periods import Period, choose_period, list_periods
+from dashboard.billing.ranges import Range, range_among, range_of_period
 from dashboard.billing.usage_filters import UsageFilters, make_filters
 from dashboard.billing.usage_types import FAMILIES, USAGE_TYPES, Family, UsageType, family_of
 from dashboard.models import Tenant
@@ -26,7 +27,7 @@ GROUPINGS = {"type": "type", "user": "user", "resource_type": "kind of resource"
 class Wanted:
     """What an address asks for, as texts; None and "" ask for nothing. `family` may be one type's name.
 
-    `period` is "current", "previous" or the day one begins, and goes before `start` and `stop`.
+    `period` is "current", "previous" or when one begins, and goes before `start` and `stop`.
     """
 
     period: str | None = None
@@ -118,10 +119,12 @@ def _spans(
     session: Session, tenant: Tenant, periods: Sequence[Period], wanted: Wanted, now: datetime
 ) -> tuple[Range, Range | None]:
     if wanted.period or not (wanted.start or wanted.stop):
-        n = _choose(periods, wanted.period or "current")
-        earlier = [each for each in periods[n + 1 :] if each.ends_at <= periods[n].starts_at]
-        before = range_of_period(session, tenant, earlier[0], now) if earlier else None
-        return range_of_period(session, tenant, periods[n], now), before
+        period = choose_period(periods, wanted.period or "current")
+        if period is None:
+            raise NotFound(f"no period {wanted.period}")
+        earlier = next((each for each in periods if each.ends_at <= period.starts_at), None)
+        before = range_of_period(session, tenant, earlier, now) if earlier else None
+        return range_of_period(session, tenant, period, now), before
     if not wanted.start:
         raise InvalidInput("from", "is needed beside to")
     start = parse_moment(wanted.start, "from")
@@ -133,14 +136,6 @@ def _spans(
     span = range_among(periods, start, stop, now)
     is_known = bool(periods) and start > periods[-1].starts_at
     return span, range_among(periods, start - (stop - start), start, now) if is_known else None
-
-
-def _choose(periods: Sequence[Period], key: str) -> int:
-    current = next((n for n, period in enumerate(periods) if period.is_current), 0)
-    named = {"current": current, "previous": current + 1} | {period.key: n for n, period in enumerate(periods)}
-    if key not in named or named[key] >= len(periods):
-        raise NotFound(f"no period {key}")
-    return named[key]
 
 
 def _kinds(key: str) -> tuple[Family, tuple[UsageType, ...]]:

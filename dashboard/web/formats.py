@@ -15,6 +15,7 @@ from babel.dates import format_interval, format_skeleton, format_time
 from babel.numbers import format_currency, format_decimal, get_currency_precision
 from flask import Flask, g
 
+from dashboard.billing.moments import write_moment
 from dashboard.locales import DEFAULT_LOCALE, DEFAULT_ZONE, Reader, reader_of
 
 MINUS = "−"
@@ -206,6 +207,7 @@ def register(app: Flask) -> None:
         utc_hour,
         moment,
         span,
+        write_moment,
         zone_name,
     ):
         app.jinja_env.filters[each.__name__] = each

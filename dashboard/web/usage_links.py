@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 from flask import request, url_for
 
+from dashboard.billing.moments import write_moment
 from dashboard.billing.usage_scope import Scope, Wanted
 from dashboard.billing.usage_series import Series, SlotRow
 from dashboard.billing.usage_types import UsageType
@@ -144,12 +145,7 @@ def _with_bounds(address: str, start: datetime, stop: datetime) -> str:
 
 def _quoted(moment: datetime) -> str:
     # All there is to be escaped in a moment. Each bar has two, and quoting in general costs ten times as much.
-    return write_moment(moment).replace(":", "%3A").replace("+", "%2B")
-
-
-def write_moment(moment: datetime) -> str:
-    """A date for midnight UTC, else the time."""
-    return moment.date().isoformat() if moment.timetz() == time(tzinfo=UTC) else moment.isoformat()
+    return write_moment(moment).replace(":", "%3A")
 
 
 def _midnight(moment: datetime) -> datetime:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.periods import list_periods, months_between
+from dashboard.billing.periods import choose_period, list_periods, months_between
 from tests.factories import make_period, make_tenant
 
 
@@ -57,3 +57,28 @@ def test_a_period_that_ended_early_is_told_again(session: Session) -> None:
         (day(3, 10, 9), day(3, 20, 12)),
         (day(3, 1), day(3, 10, 9)),
     ]
+
+
+def test_periods_that_begin_on_one_day_have_names_of_their_own(session: Session) -> None:
+    """A plan bought on the first of a month, and another on the day the first was ended."""
+    tenant = make_tenant(session, now=day(3, 1))
+    make_period(session, tenant, day(3, 1, 9), day(3, 1, 12))
+    make_period(session, tenant, day(3, 1, 15), day(4, 1, 15))
+    periods = list_periods(session, tenant, day(3, 2))
+    assert [period.key for period in periods] == [
+        "2026-03-01T15:00:00Z",
+        "2026-03-01T12:00:00Z",
+        "2026-03-01T09:00:00Z",
+        "2026-03-01",
+    ]
+    assert [choose_period(periods, period.key) for period in periods] == periods
+
+
+def test_a_period_is_found_by_the_moment_it_begins_too(session: Session) -> None:
+    """Whoever knows no more of it than that, an invoice for one, can lead to it."""
+    tenant = make_tenant(session, now=day(3, 2))
+    make_period(session, tenant, day(3, 10, 9), day(4, 10, 9))
+    periods = list_periods(session, tenant, day(3, 20))
+    assert periods[0].key == "2026-03-10"
+    assert choose_period(periods, "2026-03-10T09:00:00Z") == periods[0]
+    assert choose_period(periods, "2026-03-10T10:00:00Z") is None

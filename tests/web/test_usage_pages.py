@@ -54,13 +54,13 @@ NAMES = [
 
 @pytest.fixture
 def tenant_id(app: Flask) -> int:
-    """A tenant whose people did something an hour, a day and eight weeks ago."""
+    """A tenant whose people did something now, a day and eight weeks ago: on three days, whatever the hour."""
     tenant_id, _ = new_tenant()
     with unit_of_work() as session:
         tenant = session.get_one(Tenant, tenant_id)
         tenant.created_at = NOW - timedelta(days=90)
         for n in range(6):
-            moment = NOW - (timedelta(hours=1), timedelta(days=1), timedelta(days=56))[n % 3]
+            moment = NOW - (timedelta(0), timedelta(days=1), timedelta(days=56))[n % 3]
             record(
                 session,
                 tenant,

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from dashboard.billing.billing_desk import current_subscription
 from dashboard.billing.errors import NotFound
 from dashboard.billing.invoice_pages import InvoiceFilter, list_invoice_page
-from dashboard.billing.ranges import parse_moment
+from dashboard.billing.moments import parse_moment
 from dashboard.models import Invoice
 from dashboard.web.api import billing_descriptions, billing_views
 from dashboard.web.api.billing_shapes import InvoicesQuery

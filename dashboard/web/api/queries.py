@@ -23,7 +23,8 @@ class RangeQuery(BaseModel):
 
     period: str | None = Field(
         default=None,
-        description="`current` (when nothing is given), `previous`, or the day a billing period begins: `2026-06-03`.",
+        description="`current` (when nothing is given), `previous`, or the day a billing period "
+        "begins, as `2026-06-03`; with its time, as `2026-06-03T09:30:00Z`, where another began earlier that day.",
         examples=["current"],
     )
     start: str | None = Field(
