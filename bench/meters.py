@@ -14,11 +14,10 @@ from bench.figures import Figure
 from bench.sandbox import Sandbox, sandbox
 from bench.services import Services
 from dashboard.app import create_app
-from dashboard.billing import sync_runs
-from dashboard.billing.metering import Sent
-from dashboard.billing.plans import catalog
-from dashboard.billing.sync_views import find_run
-from dashboard.billing.usage_types import LEVELS
+from dashboard.billing.ledger.usage_types import LEVELS
+from dashboard.billing.metering import Sent, sync_runs
+from dashboard.billing.metering.sync_views import find_run
+from dashboard.billing.plans.plans import catalog
 from dashboard.config import load_settings
 from dashboard.database import db
 from dashboard.jobs.meter_sending import send_pending

@@ -10,7 +10,7 @@ from bench import history
 from bench.figures import Figure
 from bench.load import get, send
 from bench.services import Services
-from dashboard.billing import accounts
+from dashboard.billing.tenants import accounts
 from dashboard.jobs.staff_totals import refresh_staff_totals
 from dashboard.models import Role, Tenant
 from dashboard.wiring import unit_of_work

@@ -16,9 +16,9 @@ from flask import Flask
 from flask_migrate import upgrade
 
 from dashboard.app import create_app
-from dashboard.billing import accounts, api_keys
-from dashboard.billing.period_learning import learn_period
-from dashboard.billing.periods import month_start, next_month
+from dashboard.billing.periods.period_learning import learn_period
+from dashboard.billing.periods.periods import month_start, next_month
+from dashboard.billing.tenants import accounts, api_keys
 from dashboard.wiring import unit_of_work
 from embedded.ports import free_port
 from embedded.stack import ROOT, Stack

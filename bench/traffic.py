@@ -8,7 +8,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
+from dashboard.billing.ledger.usage_types import LEVELS, USAGE_TYPES
 
 TYPES = [name for name in USAGE_TYPES if name not in LEVELS]
 USERS = 200

@@ -19,9 +19,9 @@ from bench.sandbox import sandbox
 from bench.services import WEBHOOK_SECRET, Services
 from bench.usage import cpu_seconds
 from dashboard.app import create_app
-from dashboard.billing import accounts
-from dashboard.billing.plans import prices_of_plan
-from dashboard.billing.webhook_inbox import count_inbox, store_events
+from dashboard.billing.inbox.webhook_inbox import count_inbox, store_events
+from dashboard.billing.plans.plans import prices_of_plan
+from dashboard.billing.tenants import accounts
 from dashboard.config import load_settings
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog

@@ -13,11 +13,11 @@ from flask import Flask, current_app
 from redis import Redis
 from sqlalchemy.orm import Session
 
-from dashboard.billing.catalog import INTERVALS, CatalogError
-from dashboard.billing.payment_policy import STOPPABLE, PaymentPolicy
-from dashboard.billing.plans import PLANS, PricePins, catalog, use_catalog
-from dashboard.billing.ports import BillingProvider, TelephonyProvider
-from dashboard.billing.ports_meters import MeterSender, Pace
+from dashboard.billing.mirror.payment_policy import STOPPABLE, PaymentPolicy
+from dashboard.billing.plans.catalog import INTERVALS, CatalogError
+from dashboard.billing.plans.plans import PLANS, PricePins, catalog, use_catalog
+from dashboard.billing.ports.meters import MeterSender, Pace
+from dashboard.billing.ports.providers import BillingProvider, TelephonyProvider
 from dashboard.clock import Clock
 from dashboard.config import Settings, SettingsError
 from dashboard.database import db

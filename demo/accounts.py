@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flask import Flask
 
-from dashboard.billing import accounts, api_keys
+from dashboard.billing.tenants import accounts, api_keys
 from dashboard.models import Role
 from dashboard.wiring import unit_of_work
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.invoice_reports import find_invoice, list_invoices
-from dashboard.billing.rollups import verify_rollups
-from dashboard.billing.usage_types import USAGE_TYPES
-from dashboard.billing.webhook_inbox import count_inbox
+from dashboard.billing.inbox.webhook_inbox import count_inbox
+from dashboard.billing.invoices.invoice_reports import find_invoice, list_invoices
+from dashboard.billing.ledger.rollups import verify_rollups
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.models import DeliveryState, UsageEvent, WebhookDelivery
 from dashboard.wiring import unit_of_work
 from demo.accounts import DemoTenant

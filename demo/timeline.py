@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from flask import Flask
 from sqlalchemy import func, select
 
-from dashboard.billing.webhook_inbox import count_inbox
+from dashboard.billing.inbox.webhook_inbox import count_inbox
 from dashboard.integrations.spool import list_files
 from dashboard.jobs.metering import start_sync
 from dashboard.jobs.outgoing import announce_usage_thresholds

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from dashboard.billing.catalog import DEFAULT_FILE, Catalog
-from dashboard.billing.catalog_file import parse_catalog
+from dashboard.billing.plans.catalog import DEFAULT_FILE, Catalog
+from dashboard.billing.plans.catalog_file import parse_catalog
 
 
 def catalog_values() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from dashboard.app import create_app
-from dashboard.billing import accounts
+from dashboard.billing.tenants import accounts
 from dashboard.config import Settings, load_settings
 from dashboard.database import db
 from dashboard.logs import configure_logs

@@ -9,11 +9,11 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing import accounts
-from dashboard.billing.period_learning import learn_period
-from dashboard.billing.plans import catalog, store_meter
-from dashboard.billing.usage import Recorded, record_usage
-from dashboard.billing.usage_input import parse_usage
+from dashboard.billing.ledger.usage import Recorded, record_usage
+from dashboard.billing.ledger.usage_input import parse_usage
+from dashboard.billing.periods.period_learning import learn_period
+from dashboard.billing.plans.plans import catalog, store_meter
+from dashboard.billing.tenants import accounts
 from dashboard.models import Role, Tenant, User
 
 NOON = datetime(2026, 6, 15, 12, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from dashboard.billing.ports_invoices import (
+from dashboard.billing.ports.invoices import (
     AttemptFacts,
     CreditNoteFacts,
     CreditNoteLineFacts,

@@ -14,7 +14,7 @@ from rq import Queue, SimpleWorker
 from stripe import WebhookSignature
 from werkzeug.test import TestResponse
 
-from dashboard.billing import api_keys
+from dashboard.billing.tenants import api_keys
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import set_up_catalog
 from dashboard.jobs.queues import QUEUES

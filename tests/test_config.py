@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from dashboard.billing.payment_policy import PaymentPolicy
+from dashboard.billing.mirror.payment_policy import PaymentPolicy
 from dashboard.config import Settings, SettingsError, load_settings
 from dashboard.wiring import read_payment_policy
 

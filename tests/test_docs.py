@@ -12,9 +12,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.billing.api_keys import ALL_SCOPES
-from dashboard.billing.usage_input import OUR_PREFIXES
-from dashboard.billing.webhook_signature import derive_secret, show_secret, sign
+from dashboard.billing.ledger.usage_input import OUR_PREFIXES
+from dashboard.billing.outgoing_webhooks.webhook_signature import derive_secret, show_secret, sign
+from dashboard.billing.tenants.api_keys import ALL_SCOPES
 from dashboard.models import Tenant
 from dashboard.wiring import now, unit_of_work
 from tests.platform import new_tenant
@@ -74,6 +74,20 @@ def test_every_link_leads_to_a_file() -> None:
     links = [(page, link) for page in PAGES for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
     assert links
     assert [f"{page}: {link}" for page, link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_module_that_a_walk_names_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = re.findall(r"`((?:web|jobs|cli|integrations|billing)/[a-z_/]+)`", page)
+    assert "billing/ledger/usage" in named
+    there = ROOT / "dashboard"
+    assert [name for name in named if not ((there / name).is_dir() or (there / f"{name}.py").is_file())] == []
+
+
+def test_every_folder_of_the_domain_is_described() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    domain = ROOT / "dashboard" / "billing"
+    assert [each.parent.name for each in domain.glob("*/__init__.py") if f"`{each.parent.name}`" not in page] == []
 
 
 def test_every_decision_is_listed() -> None:

@@ -8,9 +8,10 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy.orm import Session
 
-from dashboard.billing import accounts, api_keys, inbound
-from dashboard.billing.audit import Actor, ActorKind, record_audit
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.telephony import inbound
+from dashboard.billing.tenants import accounts, api_keys
+from dashboard.billing.tenants.audit import Actor, ActorKind, record_audit
 from dashboard.cli.common import ID, explained
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work

@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.fields import MAX_ID
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -7,7 +7,7 @@ import sys
 import click
 from flask.cli import AppGroup
 
-from dashboard.billing import rollups
+from dashboard.billing.ledger import rollups
 from dashboard.cli.sync import sync_usage
 from dashboard.cli.twilio_check import check_twilio_usage
 from dashboard.cli.usage_import import import_usage

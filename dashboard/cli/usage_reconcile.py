@@ -7,9 +7,9 @@ from datetime import datetime
 
 import click
 
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.billing.reconciliation import checking
 from dashboard.billing.reconciliation.reports import list_open
-from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.cli.common import ID, explained
 from dashboard.jobs.reconciliation import reconcile_period, repair_period
 from dashboard.models import CheckState

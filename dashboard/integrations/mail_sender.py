@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from dashboard.billing.mails import Failure
+from dashboard.billing.notices.mails import Failure
 from dashboard.clock import Clock
 from dashboard.config import LOOPBACK, Settings
 

@@ -14,8 +14,8 @@ from functools import cached_property
 from threading import Timer
 from urllib.parse import urlsplit
 
-from dashboard.billing.outgoing_webhooks import Answer
-from dashboard.billing.webhook_address import is_public
+from dashboard.billing.outgoing_webhooks.outgoing_webhooks import Answer
+from dashboard.billing.outgoing_webhooks.webhook_address import is_public
 
 SECONDS = 10.0
 ANSWER_BYTES = 1_024

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from dashboard.billing.api_requests import ApiRequest, count_lines, record_api_requests
+from dashboard.billing.ledger.api_requests import ApiRequest, count_lines, record_api_requests
 from dashboard.integrations.spool import delete_abandoned_drafts, list_files, taken
 from dashboard.wiring import unit_of_work, wiring
 

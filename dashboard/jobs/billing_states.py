@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from dashboard.billing import billing_state, invoices
+from dashboard.billing.invoices import invoices
+from dashboard.billing.mirror import billing_state
 from dashboard.database import lock_object
 from dashboard.jobs.outgoing import enqueue_due_webhooks
 from dashboard.wiring import unit_of_work, wiring

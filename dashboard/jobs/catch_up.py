@@ -9,9 +9,9 @@ from typing import Any
 
 import structlog
 
-from dashboard.billing.catch_up import note_look, start_of_look
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
-from dashboard.billing.webhook_inbox import store_events
+from dashboard.billing.inbox.catch_up import note_look, start_of_look
+from dashboard.billing.inbox.webhook_inbox import store_events
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
 from dashboard.integrations.stripe.events import read_event
 from dashboard.integrations.stripe.handlers import row_of
 from dashboard.jobs.webhooks import ask_for_processing

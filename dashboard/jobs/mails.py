@@ -8,8 +8,9 @@ import structlog
 from flask import current_app, g
 from sqlalchemy.orm import Session
 
-from dashboard.billing import invitations, mails
-from dashboard.billing.mails import ClaimedMail, Failure
+from dashboard.billing.notices import mails
+from dashboard.billing.notices.mails import ClaimedMail, Failure
+from dashboard.billing.tenants import invitations
 from dashboard.integrations.mail_sender import Letter
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.locales import reader_of

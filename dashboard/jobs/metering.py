@@ -7,9 +7,10 @@ from collections.abc import Collection, Sequence
 import structlog
 from sqlalchemy.orm import Session
 
-from dashboard.billing import metering, sync_runs
-from dashboard.billing.ports import ProviderUnavailable
-from dashboard.billing.sync_runs import Scope
+from dashboard.billing import metering
+from dashboard.billing.metering import sync_runs
+from dashboard.billing.metering.sync_runs import Scope
+from dashboard.billing.ports.providers import ProviderUnavailable
 from dashboard.database import db, holding_objects, lock_object
 from dashboard.jobs.meter_sending import send_pending
 from dashboard.jobs.queues import METERING, enqueue

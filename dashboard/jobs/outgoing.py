@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import structlog
 
-from dashboard.billing import usage_alerts, webhook_signature
-from dashboard.billing.outgoing_webhooks import (
+from dashboard.billing.limits import usage_alerts
+from dashboard.billing.outgoing_webhooks import webhook_signature
+from dashboard.billing.outgoing_webhooks.outgoing_webhooks import (
     Answer,
     ClaimedDelivery,
     claim_deliveries,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.billing.unknown_prices import settle_unknown_prices, tenants_with_unknown_prices
+from dashboard.billing.subscriptions.unknown_prices import settle_unknown_prices, tenants_with_unknown_prices
 from dashboard.jobs.outgoing import enqueue_due_webhooks
 from dashboard.wiring import unit_of_work, wiring
 

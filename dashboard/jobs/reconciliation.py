@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from dashboard.billing.errors import NotNow
-from dashboard.billing.ports import ProviderUnavailable
+from dashboard.billing.ports.providers import ProviderUnavailable
 from dashboard.billing.reconciliation import checking
 from dashboard.billing.reconciliation.checking import Concluded
 from dashboard.billing.reconciliation.repairs import find_finding, repair

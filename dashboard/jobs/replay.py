@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.billing import webhook_queue
 from dashboard.billing.errors import NotFound
+from dashboard.billing.inbox import webhook_queue
 from dashboard.integrations.stripe.handlers import subject_of
 from dashboard.jobs.webhooks import ask_for_processing
 from dashboard.models import StripeEvent

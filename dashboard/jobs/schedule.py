@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rq.cron import CronScheduler
 
-from dashboard.billing import sync_runs
+from dashboard.billing.metering import sync_runs
 from dashboard.jobs.api_requests import record_spooled_requests
 from dashboard.jobs.billing_states import fetch_partial_invoices, follow_restricted_states, follow_stale_states
 from dashboard.jobs.catch_up import catch_up_quietly

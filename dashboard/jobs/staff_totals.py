@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboard.billing import staff_totals, staff_views
+from dashboard.billing.staff import staff_totals, staff_views
 from dashboard.wiring import unit_of_work, wiring
 
 TENANTS_AT_ONCE = 100

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from dashboard.billing import storage
+from dashboard.billing.ledger import storage
 from dashboard.integrations.tenant_files import measure_files
 from dashboard.jobs.queues import METERING, enqueue
 from dashboard.wiring import unit_of_work, wiring

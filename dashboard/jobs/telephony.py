@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import structlog
 
-from dashboard.billing.calls import accept_call, list_unsettled_calls
-from dashboard.billing.ports import ProviderUnavailable
-from dashboard.billing.texts import accept_text, list_unsettled_texts
+from dashboard.billing.ports.providers import ProviderUnavailable
+from dashboard.billing.telephony.calls import accept_call, list_unsettled_calls
+from dashboard.billing.telephony.texts import accept_text, list_unsettled_texts
 from dashboard.wiring import unit_of_work, wiring
 
 log = structlog.get_logger()

@@ -8,8 +8,8 @@ from itertools import chain, islice
 
 import structlog
 
-from dashboard.billing.ports import ProviderUnavailable
-from dashboard.billing.ports_telephony import TelephonyRecord
+from dashboard.billing.ports.providers import ProviderUnavailable
+from dashboard.billing.ports.telephony import TelephonyRecord
 from dashboard.billing.telephony_check import ledger
 from dashboard.billing.telephony_check.comparison import DayComparison, Recorded
 from dashboard.billing.telephony_check.results import store_check, store_failure

@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 from redis.exceptions import RedisError
 
-from dashboard.billing import webhook_inbox, webhook_queue
+from dashboard.billing.inbox import webhook_inbox, webhook_queue
 from dashboard.database import db
 from dashboard.integrations.stripe.batch import Tools, settle_due_events
 from dashboard.jobs.billing_states import follow_stale_states

@@ -14,10 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from dashboard import wiring
-from dashboard.billing import quotas
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.usage import Recorded, record_usage
-from dashboard.billing.usage_input import UsageInput, parse_usage
+from dashboard.billing.ledger.usage import Recorded, record_usage
+from dashboard.billing.ledger.usage_input import UsageInput, parse_usage
+from dashboard.billing.limits import quotas
 
 Resource: TypeAlias = tuple[str, str | int]
 SOURCE = "application"

@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.tracking.block import SOURCE, Resource, track_usage
 
 P = ParamSpec("P")

@@ -8,7 +8,7 @@ from typing import Any
 from flask import g
 from flask_login import current_user
 
-from dashboard.billing.audit import Actor, ActorKind, record_audit
+from dashboard.billing.tenants.audit import Actor, ActorKind, record_audit
 from dashboard.models import Role
 from dashboard.wiring import now, session
 

@@ -9,8 +9,8 @@ from flask import abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from dashboard.billing.audit import ACTIONS, AuditFilter, list_audit
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.tenants.audit import ACTIONS, AuditFilter, list_audit
 from dashboard.models import AuditEntry
 from dashboard.web.csv_export import csv_response
 from dashboard.wiring import read_while_answering, session

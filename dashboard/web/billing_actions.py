@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dashboard.billing.billing_desk import Desk
-from dashboard.billing.billing_requests import find_answer, hold_billing, store_answer
 from dashboard.billing.errors import InvalidInput, NotNow
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
+from dashboard.billing.subscriptions.billing_desk import Desk
+from dashboard.billing.subscriptions.billing_requests import find_answer, hold_billing, store_answer
 from dashboard.jobs.metering import send_usage_of
 from dashboard.jobs.outgoing import enqueue_due_webhooks
 from dashboard.web.audit import audit

@@ -12,7 +12,7 @@ from math import ceil
 
 from markupsafe import Markup
 
-from dashboard.billing.usage_series import SlotRow
+from dashboard.billing.reports.usage_series import SlotRow
 
 BAR_SHARE = 0.72
 TICKS = 4

@@ -18,10 +18,10 @@ from dashboard.billing.errors import (
     NotNow,
     PaymentOverdue,
 )
-from dashboard.billing.limit_notices import tell_refused
-from dashboard.billing.plans import catalog
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
-from dashboard.billing.quotas import CapReached
+from dashboard.billing.limits.limit_notices import tell_refused
+from dashboard.billing.limits.quotas import CapReached
+from dashboard.billing.plans.plans import catalog
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
 from dashboard.wiring import now, session
 
 log = structlog.get_logger()

@@ -7,7 +7,7 @@ from functools import lru_cache
 from flask import Flask, g, request, url_for
 from flask_login import current_user
 
-from dashboard.billing.plans import catalog
+from dashboard.billing.plans.plans import catalog
 from dashboard.config import Settings
 from dashboard.web.viewing import current_view
 from dashboard.wiring import now

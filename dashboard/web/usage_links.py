@@ -10,10 +10,10 @@ from typing import Any
 
 from flask import request, url_for
 
+from dashboard.billing.ledger.usage_types import UsageType
 from dashboard.billing.moments import write_moment
-from dashboard.billing.usage_scope import Scope, Wanted
-from dashboard.billing.usage_series import Series, SlotRow
-from dashboard.billing.usage_types import UsageType
+from dashboard.billing.reports.usage_scope import Scope, Wanted
+from dashboard.billing.reports.usage_series import Series, SlotRow
 
 # The names of the parameters in an address, by the field of `Wanted`.
 NAMES = {

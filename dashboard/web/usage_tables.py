@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dashboard.billing.reports import UsageReport
-from dashboard.billing.usage_details import UsageDetail
-from dashboard.billing.usage_scope import Scope
-from dashboard.billing.usage_series import Series
+from dashboard.billing.reports.usage_details import UsageDetail
+from dashboard.billing.reports.usage_report import UsageReport
+from dashboard.billing.reports.usage_scope import Scope
+from dashboard.billing.reports.usage_series import Series
 from dashboard.web.formats import number, utc_hour, week_day
 from dashboard.web.usage_links import UsageLinks
 

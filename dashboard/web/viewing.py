@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import g
 from flask_login import current_user
 
-from dashboard.billing.staff_views import LiveView, find_view
+from dashboard.billing.staff.staff_views import LiveView, find_view
 from dashboard.wiring import now, session
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.ports_telephony import RecordKind, TelephonyRecord
+from dashboard.billing.ports.telephony import RecordKind, TelephonyRecord
 from dashboard.billing.telephony_check.comparison import DayComparison, Recorded
 from dashboard.billing.telephony_check.results import need_past_day
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.plans import prices_of_plan
-from dashboard.billing.ports_invoices import InvoiceFacts
+from dashboard.billing.plans.plans import prices_of_plan
+from dashboard.billing.ports.invoices import InvoiceFacts
 from dashboard.models import Tenant
 from dashboard.wiring import wiring
 from tests.factories import NOON, record

@@ -10,11 +10,11 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, expect
 
-from dashboard.billing.billing_state import follow_state
-from dashboard.billing.customers import ensure_customer
-from dashboard.billing.invoices import sync_invoice
-from dashboard.billing.ports import SubscriptionFacts
-from dashboard.billing.subscriptions import sync_subscription
+from dashboard.billing.invoices.invoices import sync_invoice
+from dashboard.billing.mirror.billing_state import follow_state
+from dashboard.billing.mirror.customers import ensure_customer
+from dashboard.billing.ports.providers import SubscriptionFacts
+from dashboard.billing.subscriptions.subscriptions import sync_subscription
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.browser.conftest import Platform, breaches_of, window

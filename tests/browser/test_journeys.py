@@ -12,8 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select, update
 
-from dashboard.billing import invitations
-from dashboard.billing.customers import ensure_customer
+from dashboard.billing.mirror.customers import ensure_customer
+from dashboard.billing.tenants import invitations
 from dashboard.database import db
 from dashboard.models import Invitation, Role, StripeEvent, Tenant
 from dashboard.wiring import unit_of_work, wiring

@@ -14,10 +14,10 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import select
 
-from dashboard.billing import invitations
-from dashboard.billing.announcements import announce_test
-from dashboard.billing.invoices import sync_invoice
-from dashboard.billing.webhook_endpoints import create_endpoint
+from dashboard.billing.invoices.invoices import sync_invoice
+from dashboard.billing.notices.announcements import announce_test
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import create_endpoint
+from dashboard.billing.tenants import invitations
 from dashboard.database import db
 from dashboard.jobs.metering import start_sync
 from dashboard.jobs.reconciliation import reconcile_period

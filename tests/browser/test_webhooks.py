@@ -11,9 +11,9 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, expect
 
-from dashboard.billing.announcements import announce_test
-from dashboard.billing.outgoing_webhooks import Answer, claim_deliveries, settle_delivery
-from dashboard.billing.webhook_endpoints import create_endpoint
+from dashboard.billing.notices.announcements import announce_test
+from dashboard.billing.outgoing_webhooks.outgoing_webhooks import Answer, claim_deliveries, settle_delivery
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import create_endpoint
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work, wiring
 from tests.browser.conftest import Platform, breaches_of, note_policy, window

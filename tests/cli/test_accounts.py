@@ -6,8 +6,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from dashboard.billing import accounts
-from dashboard.billing.standing import find_person
+from dashboard.billing.tenants import accounts
+from dashboard.billing.tenants.standing import find_person
 from dashboard.database import db
 from dashboard.models import ApiKey
 from dashboard.wiring import now

@@ -11,9 +11,9 @@ import pytest
 from countinghouse_client import USAGE_TYPES
 from countinghouse_client.event import MAX_METADATA_BYTES, MAX_QUANTITY, encode, new_key
 
-from dashboard.billing import usage_input
-from dashboard.billing import usage_types as ours
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.ledger import usage_input
+from dashboard.billing.ledger import usage_types as ours
 
 NOW = datetime(2026, 6, 1, 9, 30, tzinfo=UTC)
 NOTHING = {"user": None, "resource": None, "metadata": None, "key": None, "occurred_at": None}

@@ -12,8 +12,8 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from dashboard.billing.rollups import verify_rollups
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.rollups import verify_rollups
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.jobs.storage import measure_storage
 from dashboard.models import ApiKey
 from dashboard.web.api.request_counter import flush_now

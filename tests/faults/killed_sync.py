@@ -17,7 +17,7 @@ from flask import Flask
 from sqlalchemy import event
 
 from dashboard.app import create_app
-from dashboard.billing.ports_meters import EventToSend, MeterSender
+from dashboard.billing.ports.meters import EventToSend, MeterSender
 from dashboard.database import db
 from dashboard.wiring import wiring
 from tests.faults import metered

@@ -13,14 +13,14 @@ from itertools import count
 from sqlalchemy import select
 from stripe import InvalidRequestError
 
-from dashboard.billing.invoices import sync_invoices
-from dashboard.billing.mirror import hold_mirrors
-from dashboard.billing.plans import prices_of_plan, usage_types_of_prices
-from dashboard.billing.ports_subscriptions import LiveSubscription
-from dashboard.billing.reversals import reverse_usage
-from dashboard.billing.subscription_outlooks import WholeSubscription, sync_wholes
-from dashboard.billing.usage import record_usage
-from dashboard.billing.usage_input import parse_usage
+from dashboard.billing.invoices.invoices import sync_invoices
+from dashboard.billing.ledger.reversals import reverse_usage
+from dashboard.billing.ledger.usage import record_usage
+from dashboard.billing.ledger.usage_input import parse_usage
+from dashboard.billing.mirror.mirror import hold_mirrors
+from dashboard.billing.plans.plans import prices_of_plan, usage_types_of_prices
+from dashboard.billing.ports.subscriptions import LiveSubscription
+from dashboard.billing.subscriptions.subscription_outlooks import WholeSubscription, sync_wholes
 from dashboard.integrations.stripe.subscription_translate import live_subscription
 from dashboard.models import MeterEvent, UsageEvent
 from dashboard.wiring import now, unit_of_work, wiring

@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from stripe import StripeClient
 
-from dashboard.billing import sync_runs
+from dashboard.billing.metering import sync_runs
 from dashboard.jobs.metering import sync_meters
 from dashboard.models import CatalogMeter
 from dashboard.wiring import now, unit_of_work, wiring

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 from sqlalchemy import select, text
 
-from dashboard.billing.plans import catalog, store_meter
-from dashboard.billing.usage import Recorded, record_usage
-from dashboard.billing.usage_input import parse_usage
-from dashboard.billing.usage_types import LEVELS, USAGE_TYPES
+from dashboard.billing.ledger.usage import Recorded, record_usage
+from dashboard.billing.ledger.usage_input import parse_usage
+from dashboard.billing.ledger.usage_types import LEVELS, USAGE_TYPES
+from dashboard.billing.plans.plans import catalog, store_meter
 from dashboard.database import db
 from dashboard.jobs.metering import start_sync, sync_meters
 from dashboard.models import MeterEvent, SyncRun, Tenant, UsageRollup

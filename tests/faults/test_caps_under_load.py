@@ -13,10 +13,10 @@ from flask import Flask
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.limits import set_cap
-from dashboard.billing.rollups import verify_rollups
-from dashboard.billing.usage import record_usage
-from dashboard.billing.usage_input import parse_usage
+from dashboard.billing.ledger.rollups import verify_rollups
+from dashboard.billing.ledger.usage import record_usage
+from dashboard.billing.ledger.usage_input import parse_usage
+from dashboard.billing.limits.limits import set_cap
 from dashboard.database import db
 from dashboard.models import Tenant, UsageEvent, UsageReservation
 from dashboard.wiring import now, unit_of_work, wiring

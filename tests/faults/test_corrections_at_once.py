@@ -9,8 +9,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import AlreadyCorrected
-from dashboard.billing.usage import Recorded, Refusal, record_each
-from dashboard.billing.usage_input import parse_usage
+from dashboard.billing.ledger.usage import Recorded, Refusal, record_each
+from dashboard.billing.ledger.usage_input import parse_usage
 from dashboard.database import db
 from dashboard.wiring import now
 from tests.factories import usage_body

@@ -11,7 +11,7 @@ import requests
 from flask import Flask
 from sqlalchemy import func, select
 
-from dashboard.billing.rollups import verify_rollups
+from dashboard.billing.ledger.rollups import verify_rollups
 from dashboard.database import db
 from dashboard.models import UsageEvent, UsageRollup
 from dashboard.wiring import wiring

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from dashboard.app import create_app
-from dashboard.billing.meter_errors import store_meter_errors
-from dashboard.billing.ports_events import MeterErrorFacts
+from dashboard.billing.metering.meter_errors import store_meter_errors
+from dashboard.billing.ports.events import MeterErrorFacts
 from dashboard.database import db
 from dashboard.models import CatalogMeter, MeterEvent
 from dashboard.wiring import now, unit_of_work

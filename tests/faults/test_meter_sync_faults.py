@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from dashboard.billing.ports_meters import EventToSend, MeterSender
+from dashboard.billing.ports.meters import EventToSend, MeterSender
 from dashboard.database import db
 from dashboard.jobs.meter_mending import resend_refused
 from dashboard.jobs.webhooks import process_stripe_events

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import delete, func, select
 from stripe import StripeClient
 
-from dashboard.billing.ports import ProviderUnavailable
+from dashboard.billing.ports.providers import ProviderUnavailable
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import Setup, plan_setup
 from dashboard.integrations.stripe.client import API_VERSION
@@ -60,7 +60,7 @@ def changed(values: dict[str, Any]) -> None:
 @pytest.fixture
 def use(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Use:
     """Make the process work with another catalogue."""
-    process = "dashboard.billing.plans._Process.catalog"
+    process = "dashboard.billing.plans.plans._Process.catalog"
     return lambda change: monkeypatch.setattr(process, changed_catalog(change))
 
 

@@ -10,7 +10,7 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import func, select
 
-from dashboard.billing.plans import PLANS, catalog
+from dashboard.billing.plans.plans import PLANS, catalog
 from dashboard.database import db
 from dashboard.integrations.stripe.catalog_setup import Setup, plan_setup
 from dashboard.integrations.stripe.setup.steps import Action
@@ -33,7 +33,7 @@ def apply(app: Flask, *options: str) -> dict[str, str]:
 
 def use(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
     """Let the process work with the shipped catalogue after a change to its values."""
-    monkeypatch.setattr("dashboard.billing.plans._Process.catalog", changed_catalog(change))
+    monkeypatch.setattr("dashboard.billing.plans.plans._Process.catalog", changed_catalog(change))
 
 
 def changes() -> list[tuple[str, str, str]]:

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 
 from dashboard.billing.metering import Outage, deliver
-from dashboard.billing.ports import ProviderBusy, ProviderRefused, ProviderUnavailable
-from dashboard.billing.ports_meters import EventToSend
+from dashboard.billing.ports.meters import EventToSend
+from dashboard.billing.ports.providers import ProviderBusy, ProviderRefused, ProviderUnavailable
 from dashboard.integrations.stripe.client import build_meter_client
 from dashboard.integrations.stripe.meter_gateway import MeterGateway
 from dashboard.integrations.stripe.meter_stream import MeterStream

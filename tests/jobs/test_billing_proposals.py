@@ -6,7 +6,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from dashboard.billing import proposals
+from dashboard.billing.invoices import proposals
 from dashboard.database import db
 from dashboard.jobs.metering import start_sync, sync_meters
 from dashboard.models import BillingProposal, CreditNote, Invoice, Subscription, UsageRollup

@@ -10,10 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from dashboard.billing.billing_state import find_state, list_stale_states
 from dashboard.billing.errors import PaymentOverdue
-from dashboard.billing.quotas import reserve
-from dashboard.billing.webhook_endpoints import EVENT_TYPES, create_endpoint
+from dashboard.billing.limits.quotas import reserve
+from dashboard.billing.mirror.billing_state import find_state, list_stale_states
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import EVENT_TYPES, create_endpoint
 from dashboard.database import db
 from dashboard.jobs.billing_states import follow_restricted_states
 from dashboard.jobs.schedule import sweep

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from dashboard.billing.ports import ProviderUnavailable
+from dashboard.billing.ports.providers import ProviderUnavailable
 from dashboard.database import db
 from dashboard.jobs.catch_up import catch_up, catch_up_quietly
 from dashboard.jobs.webhooks import prune_stripe_events

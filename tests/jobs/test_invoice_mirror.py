@@ -10,9 +10,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from dashboard.billing.customers import ensure_customer
-from dashboard.billing.invoice_reports import InvoiceDetail, find_invoice
-from dashboard.billing.plans import prices_of_plan
+from dashboard.billing.invoices.invoice_reports import InvoiceDetail, find_invoice
+from dashboard.billing.mirror.customers import ensure_customer
+from dashboard.billing.plans.plans import prices_of_plan
 from dashboard.database import db
 from dashboard.jobs.billing_states import fetch_partial_invoices
 from dashboard.jobs.metering import start_sync

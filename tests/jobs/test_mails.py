@@ -12,9 +12,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from dashboard.billing.limits import set_budget, set_cap
-from dashboard.billing.mails import LEASE, PAUSES, claim_mails
-from dashboard.billing.notices import NoticeKind, store_notice
+from dashboard.billing.limits.limits import set_budget, set_cap
+from dashboard.billing.notices.mails import LEASE, PAUSES, claim_mails
+from dashboard.billing.notices.notices import NoticeKind, store_notice
 from dashboard.database import db
 from dashboard.integrations.mail_sender import Letter, OutboxSender, SmtpSender, compose
 from dashboard.jobs.mails import send_due_mails

@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import select
 from structlog.testing import capture_logs
 
-from dashboard.billing.mails import PAUSES
-from dashboard.billing.notices import NoticeKind, store_notice
+from dashboard.billing.notices.mails import PAUSES
+from dashboard.billing.notices.notices import NoticeKind, store_notice
 from dashboard.clock import Clock
 from dashboard.database import db
 from dashboard.integrations.mail_sender import Letter, SmtpSender

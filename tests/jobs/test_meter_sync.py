@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from dashboard.billing.invoice_reports import find_invoice
+from dashboard.billing.invoices.invoice_reports import find_invoice
 from dashboard.database import db
 from dashboard.jobs.metering import start_sync
 from dashboard.models import Invoice, MeterEvent, Subscription, SyncRun, Tenant

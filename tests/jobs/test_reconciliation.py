@@ -8,8 +8,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, text
 
+from dashboard.billing.ledger.rollups import verify_rollups
 from dashboard.billing.reconciliation.checked_invoices import find_checked
-from dashboard.billing.rollups import verify_rollups
 from dashboard.database import db
 from dashboard.jobs.metering import send_usage_of
 from dashboard.jobs.reconciliation import reconcile_due, reconcile_period, repair_finding

@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from dashboard.billing.customers import ensure_customer
-from dashboard.billing.webhook_queue import MAX_ATTEMPTS, PAUSES
+from dashboard.billing.inbox.webhook_queue import MAX_ATTEMPTS, PAUSES
+from dashboard.billing.mirror.customers import ensure_customer
 from dashboard.database import db
 from dashboard.jobs.replay import replay_event, replay_failed_events
 from dashboard.jobs.schedule import sweep

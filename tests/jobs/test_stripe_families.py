@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from dashboard.billing.subscriptions import live_subscription
+from dashboard.billing.subscriptions.subscriptions import live_subscription
 from dashboard.database import db
 from dashboard.models import CatalogPrice, Invoice, StripeEvent, Subscription
 from dashboard.wiring import unit_of_work, wiring

@@ -14,10 +14,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from dashboard.billing import sync_runs
 from dashboard.billing.errors import InvalidInput, NotNow
-from dashboard.billing.sync_views import SyncRunView, find_run, list_runs
-from dashboard.billing.sync_waiting import list_waiting
+from dashboard.billing.metering import sync_runs
+from dashboard.billing.metering.sync_views import SyncRunView, find_run, list_runs
+from dashboard.billing.metering.sync_waiting import list_waiting
 from dashboard.database import db
 from dashboard.jobs.metering import start_sync, sync_meters
 from dashboard.jobs.schedule import sweep

@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from dashboard.billing.phone_numbers import numbers_of
+from dashboard.billing.telephony.phone_numbers import numbers_of
 from dashboard.database import db
 from dashboard.integrations.twilio import gateway
 from dashboard.jobs.telephony import settle_telephony

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from stripe import StripeClient
 from werkzeug.test import TestResponse
 
-from dashboard.billing.subscriptions import live_subscription
+from dashboard.billing.subscriptions.subscriptions import live_subscription
 from dashboard.database import db
 from dashboard.models import Subscription, Tenant
 from dashboard.wiring import now, unit_of_work, wiring

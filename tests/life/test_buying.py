@@ -8,8 +8,8 @@ import pytest
 import requests
 from sqlalchemy import select
 
-from dashboard.billing import plans
-from dashboard.billing.checkouts import apply_checkout
+from dashboard.billing.plans import plans
+from dashboard.billing.subscriptions.checkouts import apply_checkout
 from dashboard.database import db
 from dashboard.models import CatalogPrice, CheckoutSession, Invoice
 from dashboard.wiring import now, unit_of_work, wiring

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from dashboard.billing.invoice_reports import find_invoice
-from dashboard.billing.plan_changes import Choice, takes_effect_now
-from dashboard.billing.rollups import verify_rollups
+from dashboard.billing.invoices.invoice_reports import find_invoice
+from dashboard.billing.ledger.rollups import verify_rollups
+from dashboard.billing.subscriptions.plan_changes import Choice, takes_effect_now
 from dashboard.database import db
 from dashboard.models import BillingPeriod, CatalogPrice
 from tests.life.conftest import Buyer

@@ -6,7 +6,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.billing import api_keys
+from dashboard.billing.tenants import api_keys
 from dashboard.models import Role
 from dashboard.wiring import now, unit_of_work
 from tests.life.conftest import Buyer

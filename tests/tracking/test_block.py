@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from dashboard import wiring
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
-from dashboard.billing.limits import set_cap
-from dashboard.billing.quotas import CapReached, reserve
+from dashboard.billing.limits.limits import set_cap
+from dashboard.billing.limits.quotas import CapReached, reserve
 from dashboard.database import db
 from dashboard.models import Tenant
 from dashboard.tracking import track_usage

@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from dashboard import wiring
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.limits import set_cap
-from dashboard.billing.quotas import CapReached
+from dashboard.billing.limits.limits import set_cap
+from dashboard.billing.limits.quotas import CapReached
 from dashboard.database import db
 from dashboard.models import Tenant
 from dashboard.tracking import Call, tracks_usage

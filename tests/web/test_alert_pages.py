@@ -8,9 +8,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from dashboard.billing.alert_limits import read_limits
-from dashboard.billing.audit import list_audit
-from dashboard.billing.notices import NoticeKind, list_notices, store_notice
+from dashboard.billing.limits.alert_limits import read_limits
+from dashboard.billing.notices.notices import NoticeKind, list_notices, store_notice
+from dashboard.billing.tenants.audit import list_audit
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work
 from tests.factories import record

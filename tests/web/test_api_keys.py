@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event, select
 
-from dashboard.billing import api_keys
+from dashboard.billing.tenants import api_keys
 from dashboard.database import db
 from dashboard.models import ApiKey, Role
 from dashboard.wiring import now, unit_of_work

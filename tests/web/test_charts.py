@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.orm import Session
 
-from dashboard.billing.reports import report_usage
-from dashboard.billing.usage_scope import Wanted, find_scope
-from dashboard.billing.usage_series import SlotRow
+from dashboard.billing.reports.usage_report import report_usage
+from dashboard.billing.reports.usage_scope import Wanted, find_scope
+from dashboard.billing.reports.usage_series import SlotRow
 from dashboard.web.charts import Mark, build_chart, scale_top
 from tests.factories import NOON, make_tenant, record
 

@@ -11,8 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
-from dashboard.billing.invoices import sync_invoice
-from dashboard.billing.plans import store_price
+from dashboard.billing.invoices.invoices import sync_invoice
+from dashboard.billing.plans.plans import store_price
 from dashboard.database import db
 from dashboard.models import CatalogPrice, Tenant
 from dashboard.wiring import unit_of_work

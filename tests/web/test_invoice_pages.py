@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.billing.invoice_reports import find_invoice, list_invoices, sum_invoices
-from dashboard.billing.invoice_search import InvoiceCounts, InvoiceQuery, count_invoices
-from dashboard.billing.invoices import sync_invoice
-from dashboard.billing.plans import store_price
-from dashboard.billing.ports_invoices import InvoiceFacts
+from dashboard.billing.invoices.invoice_reports import find_invoice, list_invoices, sum_invoices
+from dashboard.billing.invoices.invoice_search import InvoiceCounts, InvoiceQuery, count_invoices
+from dashboard.billing.invoices.invoices import sync_invoice
+from dashboard.billing.plans.plans import store_price
+from dashboard.billing.ports.invoices import InvoiceFacts
 from dashboard.models import CatalogPrice
 from dashboard.wiring import session, unit_of_work
 from tests.factories import NOON, make_tenant, record

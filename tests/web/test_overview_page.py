@@ -9,7 +9,7 @@ from html import unescape
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.billing.limits import set_budget
+from dashboard.billing.limits.limits import set_budget
 from dashboard.models import Role
 from dashboard.wiring import now, unit_of_work
 from tests.factories import usage_body

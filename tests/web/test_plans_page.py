@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from flask import Flask
 
-from dashboard.billing.periods import month_start
+from dashboard.billing.periods.periods import month_start
 from dashboard.models import Tenant
 from dashboard.wiring import now, unit_of_work
 from tests.factories import record

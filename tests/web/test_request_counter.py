@@ -15,8 +15,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from dashboard.billing.api_requests import ApiRequest
-from dashboard.billing.rollups import verify_rollups
+from dashboard.billing.ledger.api_requests import ApiRequest
+from dashboard.billing.ledger.rollups import verify_rollups
 from dashboard.database import db
 from dashboard.integrations.spool import Spool
 from dashboard.jobs.api_requests import record_spooled_requests
@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 WRITER = """
 import sys
 from pathlib import Path
-from dashboard.billing.api_requests import ApiRequest
+from dashboard.billing.ledger.api_requests import ApiRequest
 from dashboard.integrations.spool import Spool
 
 spool = Spool(Path(sys.argv[1]))

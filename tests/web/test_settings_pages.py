@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from dashboard.billing.audit import list_audit
+from dashboard.billing.tenants.audit import list_audit
 from dashboard.database import db
 from dashboard.models import Invitation, Membership, Role, Tenant, User
 from dashboard.wiring import unit_of_work, wiring

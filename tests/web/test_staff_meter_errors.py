@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from dashboard.billing import proposals
-from dashboard.billing.plans import store_meter
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.invoices import proposals
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.plans.plans import store_meter
 from dashboard.database import db
 from dashboard.models import BillingProposal, MeterErrorReport, MeterEvent, Tenant
 from dashboard.wiring import now, unit_of_work

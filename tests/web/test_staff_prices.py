@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from dashboard.billing.customers import ensure_customer
+from dashboard.billing.mirror.customers import ensure_customer
 from dashboard.database import db
 from dashboard.jobs.prices import settle_prices
 from dashboard.models import PriceMapping, Subscription
@@ -158,7 +158,7 @@ def test_the_plans_page_shows_what_the_file_says_with_every_tier(app: Flask, mon
     catalogue = changed_catalog(
         lambda values: values["plans"]["starter"]["usage"].update(SMS_SENT={"included": 100, "tiers": tiers})
     )
-    monkeypatch.setattr("dashboard.billing.plans._Process.catalog", catalogue)
+    monkeypatch.setattr("dashboard.billing.plans.plans._Process.catalog", catalogue)
     set_up_stripe()
     tenant_id, _ = new_tenant()
     page = log_in(app, tenant_id).get(f"/tenants/{tenant_id}/plans").text

@@ -7,8 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from dashboard.billing import api_keys
-from dashboard.billing.sync_runs import cancel_run, request_sync
+from dashboard.billing.metering.sync_runs import cancel_run, request_sync
+from dashboard.billing.tenants import api_keys
 from dashboard.jobs.metering import start_sync
 from dashboard.models import Role, Tenant
 from dashboard.wiring import now, unit_of_work

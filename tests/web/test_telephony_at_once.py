@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from dashboard.billing import inbound
+from dashboard.billing.telephony import inbound
 from dashboard.database import db
 from dashboard.models import Tenant, TextMessage, UnassignedCallback
 from dashboard.wiring import now, unit_of_work

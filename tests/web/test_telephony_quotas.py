@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from dashboard.billing.limits import set_cap
+from dashboard.billing.limits.limits import set_cap
 from dashboard.database import db
 from dashboard.models import Call, TextMessage, UsageReservation
 from dashboard.wiring import now, unit_of_work

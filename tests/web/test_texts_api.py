@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from dashboard.billing import inbound
+from dashboard.billing.telephony import inbound
 from dashboard.database import db
 from dashboard.models import Tenant, TextMessage, UsageEvent
 from dashboard.wiring import now, unit_of_work

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.jobs.metering import start_sync
 from dashboard.models import Tenant
 from dashboard.wiring import now, unit_of_work

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from stripe import WebhookSignature
 from structlog.testing import capture_logs
 
-from dashboard.billing.webhook_queue import MAX_ATTEMPTS
+from dashboard.billing.inbox.webhook_queue import MAX_ATTEMPTS
 from dashboard.database import db
 from dashboard.jobs.schedule import sweep
 from dashboard.models import BillingPeriod, Invoice, StripeEvent, Subscription, Tenant

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from werkzeug.datastructures import ImmutableMultiDict
 from werkzeug.routing import Rule
 
-from dashboard.billing import api_keys
-from dashboard.billing.api_keys import ALL_SCOPES
+from dashboard.billing.tenants import api_keys
+from dashboard.billing.tenants.api_keys import ALL_SCOPES
 from dashboard.database import db
 from dashboard.models import Role
 from dashboard.wiring import now, unit_of_work

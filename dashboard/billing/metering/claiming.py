@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.buckets import LEVEL
+from dashboard.billing.ledger.buckets import LEVEL
 from dashboard.billing.metering.owed import CHANGED, IN_PERIOD, SENDABLE, scope
 from dashboard.models import Tenant
 

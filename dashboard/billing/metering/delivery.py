@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-from dashboard.billing.ports import ProviderBusy, ProviderRefused, ProviderUnavailable
-from dashboard.billing.ports_meters import EventToSend, MeterSender, Pace
+from dashboard.billing.ports.meters import EventToSend, MeterSender, Pace
+from dashboard.billing.ports.providers import ProviderBusy, ProviderRefused, ProviderUnavailable
 
 # Tries of one call, and the bounds of the wait between them in seconds: full jitter, so that those who were turned away
 # together do not come back together.

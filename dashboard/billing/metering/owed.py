@@ -11,8 +11,8 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.buckets import LEVEL
-from dashboard.billing.plans import metered_events
+from dashboard.billing.ledger.buckets import LEVEL
+from dashboard.billing.plans.plans import metered_events
 
 # Stripe refuses meter events older than 35 days (docs: "Record usage for billing with the API").
 # An hour less leaves time between claim and delivery.

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.ledger.usage_types import USAGE_TYPES, UsageType
 from dashboard.billing.metering.causes import Cause, cause_of
-from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import MeterEvent, MeterEventState, Tenant
 
 PAGE = 50

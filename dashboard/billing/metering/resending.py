@@ -13,10 +13,10 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotFound, NotNow
+from dashboard.billing.ledger.usage_types import LEVELS
 from dashboard.billing.metering.owed import FINAL_INVOICE, IN_PERIOD, OLDEST
 from dashboard.billing.metering.settling import Span, claimed_in, propose_difference
-from dashboard.billing.plans import metered_events
-from dashboard.billing.usage_types import LEVELS
+from dashboard.billing.plans.plans import metered_events
 from dashboard.models import BillingProposal, MeterEvent, MeterEventKind, MeterEventState, Tenant
 
 # Sent ones too: a batch that was taken and is missing in Stripe's totals.

@@ -15,7 +15,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.metering.delivery import Delivered, Outcome
-from dashboard.billing.ports_meters import EventToSend
+from dashboard.billing.ports.meters import EventToSend
 from dashboard.models import MeterEvent, MeterEventState
 
 # Stripe enforces identifiers for "at least 24 hours"; an hour less leaves time for the call.

@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from dashboard.billing.invoices.proposals import propose
+from dashboard.billing.ledger.usage_types import LEVELS
 from dashboard.billing.metering.owed import CHANGED, FINAL_INVOICE, IN_PERIOD, scope
-from dashboard.billing.plans import catalog
-from dashboard.billing.pricing import cost_of, metered_prices, tiers_of_period
-from dashboard.billing.proposals import propose
-from dashboard.billing.usage_types import LEVELS
+from dashboard.billing.plans.plans import catalog
+from dashboard.billing.plans.pricing import cost_of, metered_prices, tiers_of_period
 from dashboard.database import lock_object
 from dashboard.models import BillingProposal, ProposalKind, ProposalState
 

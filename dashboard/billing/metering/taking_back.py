@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from dashboard.billing.buckets import LEVEL
+from dashboard.billing.ledger.buckets import LEVEL
 from dashboard.billing.metering.owed import IN_PERIOD, scope
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.ports_meters import MeterSender
+from dashboard.billing.ports.meters import MeterSender
+from dashboard.billing.ports.providers import ProviderRefused
 from dashboard.models import MeterEvent, MeterEventState
 
 # Stripe cancels an event within 24 hours of its receipt; an hour less leaves time to do it.

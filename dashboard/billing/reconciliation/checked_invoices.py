@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.ledger.usage_types import USAGE_TYPES, UsageType
 from dashboard.billing.reconciliation.words import describe_check
-from dashboard.billing.usage_types import USAGE_TYPES, UsageType
 from dashboard.models import CheckState, ReconciliationCheck
 
 

@@ -12,12 +12,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.ports_meter_reading import MeterReader
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.ports.meter_reading import MeterReader
 from dashboard.billing.reconciliation.comparison import compare
 from dashboard.billing.reconciliation.facts import Period, find_period, read_subjects
 from dashboard.billing.reconciliation.findings import store_checks, store_findings
 from dashboard.billing.reconciliation.parts import HOUR, hour_of, minute_of
-from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.database import lock_object
 from dashboard.models import (
     BillingPeriod,

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.buckets import BUCKETED, LATEST, LEVEL
-from dashboard.billing.pricing import metered_prices
+from dashboard.billing.ledger.buckets import BUCKETED, LATEST, LEVEL
+from dashboard.billing.ledger.usage_types import LEVELS
+from dashboard.billing.plans.pricing import metered_prices
 from dashboard.billing.reconciliation.parts import BY_PROPOSAL, HOUR, Batch, Billed, Bucket, Subject
-from dashboard.billing.usage_types import LEVELS
 
 # A transaction that was under way at the last look may have committed behind it.
 MARGIN = timedelta(hours=1)

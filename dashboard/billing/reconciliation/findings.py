@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.mirror_rows import upsert_rows
+from dashboard.billing.mirror.mirror_rows import upsert_rows
 from dashboard.billing.reconciliation.comparison import Comparison
 from dashboard.billing.reconciliation.parts import BY_PROPOSAL, Difference, Subject, hour_of
 from dashboard.models import FindingState, ReconciliationCheck, ReconciliationFinding

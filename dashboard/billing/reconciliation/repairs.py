@@ -10,13 +10,13 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing import metering
 from dashboard.billing.errors import NotFound, NotNow
+from dashboard.billing.ledger.rollups import rebuild_hour
+from dashboard.billing.ledger.usage_types import LEVELS
 from dashboard.billing.metering.settling import Span, propose_difference
-from dashboard.billing.plans import metered_events
-from dashboard.billing.ports import ProviderRefused
+from dashboard.billing.plans.plans import metered_events
+from dashboard.billing.ports.providers import ProviderRefused
 from dashboard.billing.reconciliation.facts import find_period
 from dashboard.billing.reconciliation.parts import HOUR, Kind, Repair, minute_of
-from dashboard.billing.rollups import rebuild_hour
-from dashboard.billing.usage_types import LEVELS
 from dashboard.database import lock_object
 from dashboard.models import (
     BillingPeriod,

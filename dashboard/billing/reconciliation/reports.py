@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.fields import MAX_ID
+from dashboard.billing.ledger.usage_types import LEVELS, USAGE_TYPES, UsageType
 from dashboard.billing.reconciliation.words import KIND_LABELS, describe_check, describe_finding, describe_repair
-from dashboard.billing.usage_types import LEVELS, USAGE_TYPES, UsageType
 from dashboard.models import (
     BillingPeriod,
     CheckState,

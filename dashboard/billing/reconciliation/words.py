@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC
 
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.billing.reconciliation.parts import Kind, Repair
-from dashboard.billing.usage_types import USAGE_TYPES
 from dashboard.models import CheckState, ReconciliationCheck, ReconciliationFinding
 
 KIND_LABELS = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from enum import StrEnum
 
-from dashboard.billing.ports_telephony import RecordKind, TelephonyRecord
+from dashboard.billing.ports.telephony import RecordKind, TelephonyRecord
 
 
 class Reason(StrEnum):

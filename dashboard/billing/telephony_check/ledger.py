@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from sqlalchemy import RowMapping, select, text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.ports_telephony import RecordKind, TelephonyRecord
+from dashboard.billing.ports.telephony import RecordKind, TelephonyRecord
 from dashboard.billing.telephony_check.comparison import Recorded
 from dashboard.models import PhoneNumber
 

@@ -12,8 +12,8 @@ from typing import Self
 from msgspec.structs import replace
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.ledger.usage_input import UsageInput, parse_usage
 from dashboard.billing.usage_import.lines import Row
-from dashboard.billing.usage_input import UsageInput, parse_usage
 
 # Rows may be long: a batch ends at this many bytes of the file, so that memory stays bounded.
 MAX_BATCH_BYTES = 4 * 1024 * 1024

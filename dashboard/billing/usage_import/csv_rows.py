@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.ledger.usage_input import FIELDS
 from dashboard.billing.usage_import.lines import MAX_LINE_BYTES, TOO_LONG, Line, Lines, Row, decode, read_json
-from dashboard.billing.usage_input import FIELDS
 
 NUMBERS = frozenset({"quantity", "corrects_id", "tenant_id"})
 REQUIRED = ("usage_type", "quantity")

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
-from dashboard.billing.usage import Recorded, record_each
-from dashboard.billing.usage import Refusal as UsageRefusal
+from dashboard.billing.ledger.usage import Recorded, record_each
+from dashboard.billing.ledger.usage import Refusal as UsageRefusal
 from dashboard.billing.usage_import.checking import Batch, Refusal
 
 SOURCE = "import"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from dashboard.billing import plan_mapping
+from dashboard.billing.plans import plan_mapping
 from dashboard.cli.common import explained
 from dashboard.jobs.prices import settle_prices
 from dashboard.wiring import now, unit_of_work

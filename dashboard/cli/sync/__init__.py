@@ -8,9 +8,9 @@ import click
 from flask.cli import with_appcontext
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.plans import catalog
-from dashboard.billing.sync_runs import read_usage_types, request_sync
-from dashboard.billing.sync_waiting import Waiting, list_waiting
+from dashboard.billing.metering.sync_runs import read_usage_types, request_sync
+from dashboard.billing.metering.sync_waiting import Waiting, list_waiting
+from dashboard.billing.plans.plans import catalog
 from dashboard.cli.common import ID, operator
 from dashboard.cli.sync.watching import do_run
 from dashboard.models import SyncState

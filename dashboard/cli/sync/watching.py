@@ -13,8 +13,8 @@ import click
 from flask import Flask, current_app
 
 from dashboard.billing.errors import NotNow
-from dashboard.billing.sync_runs import cancel_run
-from dashboard.billing.sync_views import SyncRunView, find_run
+from dashboard.billing.metering.sync_runs import cancel_run
+from dashboard.billing.metering.sync_views import SyncRunView, find_run
 from dashboard.cli.common import operator
 from dashboard.jobs.metering import sync_meters
 from dashboard.wiring import now, unit_of_work

@@ -19,11 +19,11 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from dashboard.billing import webhook_queue
-from dashboard.billing.mirror import Mirror, hold_mirrors
-from dashboard.billing.plans import PricePins
-from dashboard.billing.ports import BillingProvider, CustomerFacts, ProviderUnavailable
-from dashboard.billing.webhook_queue import DueEvent
+from dashboard.billing.inbox import webhook_queue
+from dashboard.billing.inbox.webhook_queue import DueEvent
+from dashboard.billing.mirror.mirror import Mirror, hold_mirrors
+from dashboard.billing.plans.plans import PricePins
+from dashboard.billing.ports.providers import BillingProvider, CustomerFacts, ProviderUnavailable
 from dashboard.database import holding_objects
 from dashboard.integrations.stripe.families.customers import CUSTOMER
 from dashboard.integrations.stripe.families.entitlements import ENTITLEMENTS

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 from stripe import StripeClient
 
-from dashboard.billing.catalog import Catalog
-from dashboard.billing.plans import PricePins, catalog
+from dashboard.billing.plans.catalog import Catalog
+from dashboard.billing.plans.plans import PricePins, catalog
 from dashboard.integrations.stripe.client import domain_errors
 from dashboard.integrations.stripe.setup.destination import EventDestinations
 from dashboard.integrations.stripe.setup.endpoint import WebhookEndpoints

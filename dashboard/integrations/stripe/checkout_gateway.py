@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import stripe
 from stripe import StripeClient
 
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.ports_subscriptions import LiveSubscription, NewCheckout, PromotionFacts, SetupFacts
+from dashboard.billing.ports.providers import ProviderRefused
+from dashboard.billing.ports.subscriptions import LiveSubscription, NewCheckout, PromotionFacts, SetupFacts
 from dashboard.integrations.stripe.client import domain_errors, if_there, keyed
 from dashboard.integrations.stripe.portal_choice import PortalChoice
 from dashboard.integrations.stripe.subscription_translate import live_subscription, promotion_facts

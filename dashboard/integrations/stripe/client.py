@@ -10,7 +10,7 @@ import stripe
 from stripe import StripeClient
 
 from dashboard.billing.errors import IdempotencyConflict
-from dashboard.billing.ports import PriceNotOnSale, ProviderBusy, ProviderRefused, ProviderUnavailable
+from dashboard.billing.ports.providers import PriceNotOnSale, ProviderBusy, ProviderRefused, ProviderUnavailable
 from dashboard.config import Settings
 from dashboard.integrations.stripe.kept_connections import NotSent, fast_client
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from stripe import StripeClient
 
-from dashboard.billing.ports_events import MeterErrorFacts, PriceFacts
+from dashboard.billing.ports.events import MeterErrorFacts, PriceFacts
 from dashboard.integrations.stripe.client import domain_errors, if_there
 from dashboard.integrations.stripe.translate import id_of
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from dashboard.billing.webhook_inbox import IncomingEvent
+from dashboard.billing.inbox.webhook_inbox import IncomingEvent
 from dashboard.integrations.stripe.client import API_VERSION
 from dashboard.integrations.stripe.handlers import subject_of
 from dashboard.integrations.stripe.subjects import Event, id_in, object_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stripe import StripeClient
 
-from dashboard.billing.ports import (
+from dashboard.billing.ports.providers import (
     CustomerFacts,
 )
 from dashboard.integrations.stripe.checkout_gateway import CheckoutGateway, StripeAccess

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import stripe
 from stripe import StripeClient
 
-from dashboard.billing.ports_invoices import AttemptFacts, InvoiceFacts, PaymentFacts, RefundFacts
+from dashboard.billing.ports.invoices import AttemptFacts, InvoiceFacts, PaymentFacts, RefundFacts
 from dashboard.integrations.stripe.client import if_there
 from dashboard.integrations.stripe.invoice_translate import Settlement, invoice_facts
 from dashboard.integrations.stripe.settlement_translate import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import stripe
 
-from dashboard.billing.ports_invoices import AddressFacts, CreditFacts, DiscountFacts, TaxFacts, TaxIdFacts
+from dashboard.billing.ports.invoices import AddressFacts, CreditFacts, DiscountFacts, TaxFacts, TaxIdFacts
 from dashboard.integrations.stripe.translate import id_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import stripe
 
-from dashboard.billing.ports_invoices import (
+from dashboard.billing.ports.invoices import (
     AttemptFacts,
     CreditNoteFacts,
     DiscountFacts,

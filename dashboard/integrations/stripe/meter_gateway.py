@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import stripe
 from stripe import StripeClient
 
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.ports_meters import EventToSend
+from dashboard.billing.ports.meters import EventToSend
+from dashboard.billing.ports.providers import ProviderRefused
 from dashboard.integrations.stripe.client import domain_errors
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 import stripe
 from stripe import StripeClient
 
-from dashboard.billing.ports import ProviderUnavailable
-from dashboard.billing.ports_meters import EventToSend
+from dashboard.billing.ports.meters import EventToSend
+from dashboard.billing.ports.providers import ProviderUnavailable
 from dashboard.integrations.stripe.client import domain_errors
 from dashboard.integrations.stripe.meter_gateway import MeterGateway
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import stripe
 
-from dashboard.billing.ports_subscriptions import CardFacts
+from dashboard.billing.ports.subscriptions import CardFacts
 from dashboard.integrations.stripe.checkout_gateway import StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, keyed
 from dashboard.integrations.stripe.translate import id_of

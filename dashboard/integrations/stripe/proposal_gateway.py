@@ -9,7 +9,7 @@ from typing import Any, cast
 import stripe
 from stripe import StripeClient
 
-from dashboard.billing.ports_proposals import ExtraAmount
+from dashboard.billing.ports.proposals import ExtraAmount
 from dashboard.integrations.stripe.client import domain_errors
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import stripe
 
-from dashboard.billing.ports_invoices import (
+from dashboard.billing.ports.invoices import (
     AttemptFacts,
     CreditNoteFacts,
     CreditNoteLineFacts,

@@ -14,9 +14,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.mirror import Mirror
-from dashboard.billing.plans import PricePins
-from dashboard.billing.ports import BillingProvider
+from dashboard.billing.mirror.mirror import Mirror
+from dashboard.billing.plans.plans import PricePins
+from dashboard.billing.ports.providers import BillingProvider
 from dashboard.models import StripeEventState
 
 Event = Mapping[str, Any]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import stripe
 
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.ports_subscriptions import InvoicePreview, ItemChange, LiveSubscription, ScheduledChange
+from dashboard.billing.ports.providers import ProviderRefused
+from dashboard.billing.ports.subscriptions import InvoicePreview, ItemChange, LiveSubscription, ScheduledChange
 from dashboard.integrations.stripe.checkout_gateway import StripeAccess
 from dashboard.integrations.stripe.client import domain_errors, if_there, keyed
 from dashboard.integrations.stripe.subscription_translate import invoice_preview, live_subscription, scheduled_change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stripe
 
-from dashboard.billing.ports_subscriptions import (
+from dashboard.billing.ports.subscriptions import (
     InvoicePreview,
     LiveItem,
     LiveSubscription,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import stripe
 
-from dashboard.billing.ports import (
+from dashboard.billing.ports.providers import (
     CustomerFacts,
     ItemFacts,
     SubscriptionFacts,

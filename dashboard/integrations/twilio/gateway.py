@@ -14,8 +14,8 @@ from twilio.rest import Client
 from twilio.rest.api.v2010.account.call import CallInstance
 from twilio.rest.api.v2010.account.message import MessageInstance
 
-from dashboard.billing.ports import CallFacts, ProviderRefused, ProviderUnavailable, TextFacts
-from dashboard.billing.ports_telephony import RecordKind, TelephonyRecord
+from dashboard.billing.ports.providers import CallFacts, ProviderRefused, ProviderUnavailable, TextFacts
+from dashboard.billing.ports.telephony import RecordKind, TelephonyRecord
 from dashboard.config import Settings
 from dashboard.integrations.twilio.records import PAGE, call_record, text_record
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from twilio.rest.api.v2010.account.call import CallInstance
 from twilio.rest.api.v2010.account.message import MessageInstance
 
-from dashboard.billing.calls import COMPLETED, FINAL
-from dashboard.billing.ports_telephony import TelephonyRecord
-from dashboard.billing.texts import NOT_BILLED
+from dashboard.billing.ports.telephony import TelephonyRecord
+from dashboard.billing.telephony.calls import COMPLETED, FINAL
+from dashboard.billing.telephony.texts import NOT_BILLED
 
 # The longest page that Twilio gives: https://www.twilio.com/docs/usage/twilios-response#pagination
 PAGE = 1_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.billing_desk import current_subscription
 from dashboard.billing.errors import NotFound
-from dashboard.billing.invoice_pages import InvoiceFilter, list_invoice_page
+from dashboard.billing.invoices.invoice_pages import InvoiceFilter, list_invoice_page
 from dashboard.billing.moments import parse_moment
+from dashboard.billing.subscriptions.billing_desk import current_subscription
 from dashboard.models import Invoice
 from dashboard.web.api import billing_descriptions, billing_views
 from dashboard.web.api.billing_shapes import InvoicesQuery

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing import payment_methods
-from dashboard.billing.billing_desk import Desk
+from dashboard.billing.subscriptions import payment_methods
+from dashboard.billing.subscriptions.billing_desk import Desk
 from dashboard.web.api import billing_descriptions, billing_views
 from dashboard.web.api.keys import idempotency_key, require_key
 from dashboard.web.audit import audit

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboard.billing.offers import sold_plans
+from dashboard.billing.plans.offers import sold_plans
 from dashboard.web.api.answers import Shape
 from dashboard.web.api.inputs import short_text
 

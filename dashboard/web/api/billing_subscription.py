@@ -7,15 +7,15 @@ from typing import Any
 from flask import Blueprint, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing import subscription_endings
-from dashboard.billing.billing_desk import Desk
-from dashboard.billing.checkouts import Addresses, start_checkout
 from dashboard.billing.fields import need_moment, need_object
-from dashboard.billing.plan_changes import PlanChange, change_plan, preview_change
-from dashboard.billing.plan_losses import find_losses
-from dashboard.billing.plan_matrix import list_plans
-from dashboard.billing.subscription_portal import open_portal
-from dashboard.billing.subscription_views import view_subscription
+from dashboard.billing.subscriptions import subscription_endings
+from dashboard.billing.subscriptions.billing_desk import Desk
+from dashboard.billing.subscriptions.checkouts import Addresses, start_checkout
+from dashboard.billing.subscriptions.plan_changes import PlanChange, change_plan, preview_change
+from dashboard.billing.subscriptions.plan_losses import find_losses
+from dashboard.billing.subscriptions.plan_matrix import list_plans
+from dashboard.billing.subscriptions.subscription_portal import open_portal
+from dashboard.billing.subscriptions.subscription_views import view_subscription
 from dashboard.jobs.metering import send_usage_of
 from dashboard.web.api import billing_descriptions, billing_views
 from dashboard.web.api.bodies import json_body

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from dashboard.billing.payment_methods import PaymentMethod
-from dashboard.billing.plan_changes import PlanChange
-from dashboard.billing.plan_losses import Loss
-from dashboard.billing.plan_matrix import PlanCard
-from dashboard.billing.plans import PLANS, free_plan
-from dashboard.billing.ports_subscriptions import InvoicePreview
-from dashboard.billing.subscription_views import SubscriptionView
+from dashboard.billing.plans.plans import PLANS, free_plan
+from dashboard.billing.ports.subscriptions import InvoicePreview
+from dashboard.billing.subscriptions.payment_methods import PaymentMethod
+from dashboard.billing.subscriptions.plan_changes import PlanChange
+from dashboard.billing.subscriptions.plan_losses import Loss
+from dashboard.billing.subscriptions.plan_matrix import PlanCard
+from dashboard.billing.subscriptions.subscription_views import SubscriptionView
 from dashboard.models import Invoice
 from dashboard.web.api.billing_shapes import InvoiceOut, LineOut
 

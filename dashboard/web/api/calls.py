@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.call_requests import CallRequest, parse_call_request
-from dashboard.billing.calls import accept_call, refuse_call, store_call
 from dashboard.billing.errors import NotFound
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
+from dashboard.billing.telephony.call_requests import CallRequest, parse_call_request
+from dashboard.billing.telephony.calls import accept_call, refuse_call, store_call
 from dashboard.models import Call, OutgoingState, Tenant
 from dashboard.web.api import descriptions
 from dashboard.web.api.bodies import json_body

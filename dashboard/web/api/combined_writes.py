@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.usage import Recorded, Refusal, record_groups
-from dashboard.billing.usage_input import UsageInput
+from dashboard.billing.ledger.usage import Recorded, Refusal, record_groups
+from dashboard.billing.ledger.usage_input import UsageInput
 from dashboard.database import db
 from dashboard.web.combining import Combined
 from dashboard.wiring import now

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from dashboard.billing.fields import MAX_ID
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.web.api.openapi import BODIES
 from dashboard.web.api.problems import Problem
 

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from dashboard.billing.fields import MAX_ID, MAX_TEXT
-from dashboard.billing.usage_input import MAX_METADATA_BYTES, MAX_QUANTITY
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_input import MAX_METADATA_BYTES, MAX_QUANTITY
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
 
 MAX_EVENTS = 1_000
 

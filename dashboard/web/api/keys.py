@@ -10,8 +10,8 @@ from flask import Response, current_app, g, request
 from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
-from dashboard.billing.api_keys import Scope
 from dashboard.billing.fields import need_text
+from dashboard.billing.tenants.api_keys import Scope
 from dashboard.web.api.known_callers import known_callers
 from dashboard.web.api.queries import refuse_query
 from dashboard.web.api.request_counter import count_api_request

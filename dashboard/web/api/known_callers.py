@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from sqlalchemy.orm import Session
 
-from dashboard.billing.api_keys import Caller, find_caller, note_use
+from dashboard.billing.tenants.api_keys import Caller, find_caller, note_use
 
 KNOWN_FOR = 1.0  # seconds of real time
 MOST = 10_000

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboard.billing.limits import MAX_BUDGET, MAX_CAP
-from dashboard.billing.usage_input import MAX_QUANTITY
-from dashboard.billing.usage_types import SUMS
+from dashboard.billing.ledger.usage_input import MAX_QUANTITY
+from dashboard.billing.ledger.usage_types import SUMS
+from dashboard.billing.limits.limits import MAX_BUDGET, MAX_CAP
 from dashboard.web.api.answers import Shape
 from dashboard.web.api.inputs import short_text
 

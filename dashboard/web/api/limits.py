@@ -7,11 +7,11 @@ from flask.typing import ResponseReturnValue
 
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotFound
 from dashboard.billing.fields import need_count, need_object, need_text
-from dashboard.billing.limits import find_budget, list_caps, set_budget, set_cap
-from dashboard.billing.plans import catalog
-from dashboard.billing.quotas import find_reservation, release, reserve
-from dashboard.billing.usage_input import MAX_QUANTITY, refuse_our_key
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_input import MAX_QUANTITY, refuse_our_key
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.limits.limits import find_budget, list_caps, set_budget, set_cap
+from dashboard.billing.limits.quotas import find_reservation, release, reserve
+from dashboard.billing.plans.plans import catalog
 from dashboard.web.api.bodies import json_body
 from dashboard.web.api.keys import require_key
 from dashboard.web.api.limit_shapes import BudgetIn, CapIn, LimitsOut, ReservationIn, ReservationOut

@@ -12,8 +12,8 @@ from uuid import uuid4
 import structlog
 from flask import Flask, current_app, request
 
-from dashboard.billing.api_keys import Caller
-from dashboard.billing.api_requests import ApiRequest
+from dashboard.billing.ledger.api_requests import ApiRequest
+from dashboard.billing.tenants.api_keys import Caller
 from dashboard.config import Settings
 from dashboard.integrations.spool import Spool
 from dashboard.jobs.api_requests import record_request_now, record_spooled_requests

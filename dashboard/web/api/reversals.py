@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.reversals import reverse_usage
+from dashboard.billing.ledger.reversals import reverse_usage
 from dashboard.web.api import examples
 from dashboard.web.api.answers import ReversalOut
 from dashboard.web.api.keys import require_key

@@ -8,8 +8,8 @@ from flask import Blueprint, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing.fields import need_object
-from dashboard.billing.sync_runs import cancel_run, read_usage_types
-from dashboard.billing.sync_views import SyncRunView, find_run, list_runs
+from dashboard.billing.metering.sync_runs import cancel_run, read_usage_types
+from dashboard.billing.metering.sync_views import SyncRunView, find_run, list_runs
 from dashboard.jobs.metering import start_sync
 from dashboard.web.api import examples
 from dashboard.web.api.bodies import json_body, read_body

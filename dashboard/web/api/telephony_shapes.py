@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dashboard.billing.call_requests import MAX_MESSAGE, MAX_TWIML
-from dashboard.billing.text_requests import MAX_BODY
+from dashboard.billing.telephony.call_requests import MAX_MESSAGE, MAX_TWIML
+from dashboard.billing.telephony.text_requests import MAX_BODY
 from dashboard.web.api.inputs import short_text
 
-# As `billing/phone_numbers.PHONE`; JSON Schema has no \Z.
+# As `billing/telephony/phone_numbers.PHONE`; JSON Schema has no \Z.
 E164 = r"^\+[1-9][0-9]{6,14}$"
 
 

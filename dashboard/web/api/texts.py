@@ -6,9 +6,9 @@ from flask import Blueprint, g, jsonify, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing.errors import NotFound
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
-from dashboard.billing.text_requests import TextRequest, parse_text_request
-from dashboard.billing.texts import accept_text, refuse_text, store_text
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
+from dashboard.billing.telephony.text_requests import TextRequest, parse_text_request
+from dashboard.billing.telephony.texts import accept_text, refuse_text, store_text
 from dashboard.models import OutgoingState, Tenant, TextMessage
 from dashboard.web.api import descriptions
 from dashboard.web.api.bodies import json_body

@@ -9,8 +9,8 @@ import msgspec
 from flask import Response
 
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput
-from dashboard.billing.usage import Recorded, Refusal
-from dashboard.billing.usage_input import UsageInput
+from dashboard.billing.ledger.usage import Recorded, Refusal
+from dashboard.billing.ledger.usage_input import UsageInput
 from dashboard.web.errors import answer
 
 

@@ -9,9 +9,9 @@ from flask import Blueprint, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
-from dashboard.billing.usage import Recorded, Refusal, record_each
-from dashboard.billing.usage_details import find_detail
-from dashboard.billing.usage_input import UsageInput, parse_usages
+from dashboard.billing.ledger.usage import Recorded, Refusal, record_each
+from dashboard.billing.ledger.usage_input import UsageInput, parse_usages
+from dashboard.billing.reports.usage_details import find_detail
 from dashboard.web.api import cloudevents, descriptions
 from dashboard.web.api.bodies import decoded_body
 from dashboard.web.api.combined_writes import single_writes

@@ -8,13 +8,13 @@ from flask import Blueprint, Response, g, jsonify
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from dashboard.billing.attribution import Attribution, attribute_usage
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.ranges import Range, find_range
-from dashboard.billing.usage_details import Position, UsageDetail, decode_cursor, list_details
-from dashboard.billing.usage_filters import UsageFilters, make_filters
-from dashboard.billing.usage_reports import UsageSeries, chart_usage, summarise_usage
-from dashboard.billing.usage_types import USAGE_TYPES, UsageType
+from dashboard.billing.ledger.usage_filters import UsageFilters, make_filters
+from dashboard.billing.ledger.usage_types import USAGE_TYPES, UsageType
+from dashboard.billing.reports.attribution import Attribution, attribute_usage
+from dashboard.billing.reports.ranges import Range, find_range
+from dashboard.billing.reports.usage_details import Position, UsageDetail, decode_cursor, list_details
+from dashboard.billing.reports.usage_summaries import UsageSeries, chart_usage, summarise_usage
 from dashboard.models import Tenant
 from dashboard.web.api import examples, views
 from dashboard.web.api.answers import EventOut, GroupOut, SlotOut, SummaryOut, TypeOut, UsageOut

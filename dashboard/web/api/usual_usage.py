@@ -9,11 +9,11 @@ from typing import Any
 import msgspec
 from sqlalchemy.orm import Session
 
-from dashboard.billing.api_keys import Caller, Scope
 from dashboard.billing.errors import AlreadyCorrected, IdempotencyConflict, InvalidInput
-from dashboard.billing.usage import Recorded, record_usages
-from dashboard.billing.usage_input import UsageInput, parse_usages
-from dashboard.billing.usual_usage import parse_usual_batch
+from dashboard.billing.ledger.usage import Recorded, record_usages
+from dashboard.billing.ledger.usage_input import UsageInput, parse_usages
+from dashboard.billing.ledger.usual_usage import parse_usual_batch
+from dashboard.billing.tenants.api_keys import Caller, Scope
 from dashboard.database import db
 from dashboard.web.api.combined_writes import single_writes
 from dashboard.web.api.inputs import MAX_EVENTS

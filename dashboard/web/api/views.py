@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
 
-from dashboard.billing.attribution import Attribution, Group
-from dashboard.billing.late_usage import Late
-from dashboard.billing.periods import Period
-from dashboard.billing.ranges import Range
-from dashboard.billing.usage_details import UsageDetail
-from dashboard.billing.usage_reports import Slot, TypeSummary, UsageSeries, UsageSummary
-from dashboard.billing.usage_types import UsageType
+from dashboard.billing.ledger.usage_types import UsageType
+from dashboard.billing.periods.periods import Period
+from dashboard.billing.reports.attribution import Attribution, Group
+from dashboard.billing.reports.late_usage import Late
+from dashboard.billing.reports.ranges import Range
+from dashboard.billing.reports.usage_details import UsageDetail
+from dashboard.billing.reports.usage_summaries import Slot, TypeSummary, UsageSeries, UsageSummary
 from dashboard.web.api.answers import EventOut, GroupOut, SlotOut, TypeOut
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from flask import Blueprint, g, jsonify
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing import webhook_endpoints, webhook_log
-from dashboard.billing.announcements import announce_test
 from dashboard.billing.fields import need_moment, need_object
+from dashboard.billing.notices.announcements import announce_test
+from dashboard.billing.outgoing_webhooks import webhook_endpoints, webhook_log
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.models import WebhookEndpoint

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from dashboard.billing.fields import MAX_ID
-from dashboard.billing.webhook_endpoints import EVENT_TYPES
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import EVENT_TYPES
 from dashboard.web.api.answers import Shape
 
 EventType = Annotated[str, Field(json_schema_extra={"enum": list(EVENT_TYPES)})]

@@ -10,8 +10,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from wtforms import HiddenField, PasswordField, StringField, SubmitField
 from wtforms.validators import DataRequired, Length
 
-from dashboard.billing.accounts import authenticate
-from dashboard.billing.standing import Person, find_person
+from dashboard.billing.tenants.accounts import authenticate
+from dashboard.billing.tenants.standing import Person, find_person
 from dashboard.web.auth.account import Account
 from dashboard.web.auth.throttle import LoginThrottle
 from dashboard.wiring import session, wiring

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboard.billing.standing import Person, Standing
+from dashboard.billing.tenants.standing import Person, Standing
 from dashboard.models import Tenant, User
 
 

@@ -7,11 +7,11 @@ from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user
 
-from dashboard.billing import invitations
-from dashboard.billing.accounts import MIN_PASSWORD
-from dashboard.billing.audit import Actor, record_audit
 from dashboard.billing.errors import InvalidInput, NotNow
-from dashboard.billing.standing import Person
+from dashboard.billing.tenants import invitations
+from dashboard.billing.tenants.accounts import MIN_PASSWORD
+from dashboard.billing.tenants.audit import Actor, record_audit
+from dashboard.billing.tenants.standing import Person
 from dashboard.models import Invitation, Tenant, User
 from dashboard.web.auth.account import Account
 from dashboard.wiring import now, session, wiring

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from dashboard.billing.dead_letters import list_failed_events, list_failing_endpoints, send_failed_again
-from dashboard.billing.staff_overview import count_waiting
+from dashboard.billing.staff.dead_letters import list_failed_events, list_failing_endpoints, send_failed_again
+from dashboard.billing.staff.staff_overview import count_waiting
 from dashboard.jobs import failed_jobs
 from dashboard.jobs.failed_jobs import FailedJob, QueueDown
 from dashboard.jobs.outgoing import send_due_webhooks

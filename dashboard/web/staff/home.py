@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import render_template
 
-from dashboard.billing.billing_state import list_delinquent
-from dashboard.billing.plans import plan_name
-from dashboard.billing.staff_overview import view_all_tenants
+from dashboard.billing.mirror.billing_state import list_delinquent
+from dashboard.billing.plans.plans import plan_name
+from dashboard.billing.staff.staff_overview import view_all_tenants
 from dashboard.jobs.queue_health import look_at_queues
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session

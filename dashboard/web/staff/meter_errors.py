@@ -8,8 +8,8 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing import metering
 from dashboard.billing.errors import NotNow
-from dashboard.billing.meter_errors import list_meter_errors
 from dashboard.billing.metering import refused
+from dashboard.billing.metering.meter_errors import list_meter_errors
 from dashboard.jobs.meter_mending import ask_to_resend
 from dashboard.jobs.metering import start_sync
 from dashboard.web.audit import audit

@@ -8,11 +8,11 @@ from flask import flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from dashboard.billing import plan_mapping
-from dashboard.billing.catalog import INTERVALS
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.plans import PLANS, plan_name
-from dashboard.billing.unknown_prices import list_unknown_prices
+from dashboard.billing.plans import plan_mapping
+from dashboard.billing.plans.catalog import INTERVALS
+from dashboard.billing.plans.plans import PLANS, plan_name
+from dashboard.billing.subscriptions.unknown_prices import list_unknown_prices
 from dashboard.jobs.prices import settle_prices
 from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint

@@ -6,10 +6,10 @@ from flask import flash, redirect, render_template, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from dashboard.billing import proposals as domain
 from dashboard.billing.errors import NotNow
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.invoices import proposals as domain
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
 from dashboard.models import BillingProposal
 from dashboard.web.audit import audit
 from dashboard.web.staff import blueprint

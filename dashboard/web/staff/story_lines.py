@@ -9,11 +9,11 @@ from typing import Any
 
 from flask import url_for
 
-from dashboard.billing.audit import ACTIONS
-from dashboard.billing.plans import plan_name
-from dashboard.billing.story_sources import DAYS, KINDS, SOURCES
-from dashboard.billing.tenant_story import Entry
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.plans.plans import plan_name
+from dashboard.billing.staff.story_sources import DAYS, KINDS, SOURCES
+from dashboard.billing.staff.tenant_story import Entry
+from dashboard.billing.tenants.audit import ACTIONS
 from dashboard.web.formats import day, moment, money, number
 
 _KIND_OF = {source.what: source.kind for source in SOURCES}

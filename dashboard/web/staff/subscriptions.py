@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import render_template
 
-from dashboard.billing.several_subscriptions import list_several_subscriptions
+from dashboard.billing.subscriptions.several_subscriptions import list_several_subscriptions
 from dashboard.web.staff import blueprint
 from dashboard.wiring import session
 

@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from dashboard.billing.errors import InvalidInput, NotNow
-from dashboard.billing.plans import catalog
-from dashboard.billing.sync_runs import cancel_run, need_tenant, read_usage_types
-from dashboard.billing.sync_views import find_run, list_runs, overview
+from dashboard.billing.metering.sync_runs import cancel_run, need_tenant, read_usage_types
+from dashboard.billing.metering.sync_views import find_run, list_runs, overview
+from dashboard.billing.plans.plans import catalog
 from dashboard.jobs.metering import start_sync
 from dashboard.web.audit import audit
 from dashboard.web.queries import read_before, read_id

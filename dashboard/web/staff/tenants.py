@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import abort, render_template, request
 
-from dashboard.billing.billing_state import OTHER_PLAN
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.plans import PLANS, plan_name
-from dashboard.billing.story_sources import KINDS
-from dashboard.billing.tenant_directory import HEALTH, SORTS, DirectoryQuery, list_tenants
-from dashboard.billing.tenant_story import Cursor, find_header, tell_story
+from dashboard.billing.mirror.billing_state import OTHER_PLAN
+from dashboard.billing.plans.plans import PLANS, plan_name
+from dashboard.billing.staff.story_sources import KINDS
+from dashboard.billing.staff.tenant_directory import HEALTH, SORTS, DirectoryQuery, list_tenants
+from dashboard.billing.staff.tenant_story import Cursor, find_header, tell_story
 from dashboard.web.staff import blueprint
 from dashboard.web.staff.story_lines import line_of
 from dashboard.wiring import now, session

@@ -10,8 +10,8 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.staff_views import LONGEST_REASON, start_view, stop_view
-from dashboard.billing.tenant_story import find_header
+from dashboard.billing.staff.staff_views import LONGEST_REASON, start_view, stop_view
+from dashboard.billing.staff.tenant_story import find_header
 from dashboard.web.staff import blueprint
 from dashboard.wiring import now, session
 

@@ -7,10 +7,10 @@ import json
 from flask import abort, flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from dashboard.billing import catch_up, webhook_review
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.webhook_inbox import count_inbox
-from dashboard.billing.webhook_review import EventFilter
+from dashboard.billing.inbox import catch_up, webhook_review
+from dashboard.billing.inbox.webhook_inbox import count_inbox
+from dashboard.billing.inbox.webhook_review import EventFilter
 from dashboard.integrations.stripe.handlers import row_of
 from dashboard.jobs.replay import replay_event, replay_failed_events
 from dashboard.models import StripeEventState

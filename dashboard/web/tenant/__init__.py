@@ -9,7 +9,7 @@ from flask import Blueprint, abort, g, redirect, request, url_for
 from flask_login import current_user, login_required
 from werkzeug.wrappers import Response
 
-from dashboard.billing.billing_state import find_state
+from dashboard.billing.mirror.billing_state import find_state
 from dashboard.locales import reader_of
 from dashboard.models import Tenant
 from dashboard.web.viewing import SAFE, current_view

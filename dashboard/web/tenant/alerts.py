@@ -9,10 +9,10 @@ from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from dashboard.billing.alert_limits import Limits, LimitsView, parse_limits, view_limits
-from dashboard.billing.alert_rules import BUDGET, Rule, set_rules
-from dashboard.billing.limits import set_budget, set_cap
-from dashboard.billing.usage_types import SUMS, USAGE_TYPES
+from dashboard.billing.ledger.usage_types import SUMS, USAGE_TYPES
+from dashboard.billing.limits.alert_limits import Limits, LimitsView, parse_limits, view_limits
+from dashboard.billing.limits.alert_rules import BUDGET, Rule, set_rules
+from dashboard.billing.limits.limits import set_budget, set_cap
 from dashboard.web.audit import audit
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer
 from dashboard.wiring import now, session

@@ -9,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from dashboard.billing.api_keys import ALL_SCOPES, create_api_key, find_api_key, list_api_keys, revoke_api_key
 from dashboard.billing.errors import InvalidInput
+from dashboard.billing.tenants.api_keys import ALL_SCOPES, create_api_key, find_api_key, list_api_keys, revoke_api_key
 from dashboard.web.api.known_callers import known_callers
 from dashboard.web.audit import audit
 from dashboard.web.tenant import blueprint, require_buyer

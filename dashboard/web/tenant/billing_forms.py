@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from dashboard.billing.errors import IdempotencyConflict, InvalidInput, NotNow
 from dashboard.billing.fields import need_text
-from dashboard.billing.ports import ProviderRefused
+from dashboard.billing.ports.providers import ProviderRefused
 from dashboard.wiring import session
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import g, render_template
 
 from dashboard.billing.errors import NotFound
+from dashboard.billing.ledger.usage_types import USAGE_TYPES, family_of
 from dashboard.billing.reconciliation.checked_invoices import find_checked
-from dashboard.billing.usage_types import USAGE_TYPES, family_of
 from dashboard.models import Invoice
 from dashboard.web.tenant import blueprint
 from dashboard.wiring import session

@@ -7,9 +7,9 @@ from datetime import date
 from flask import abort, g, render_template, request
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.line_explanation import explain_day, explain_line, find_line, list_actions
-from dashboard.billing.usage_details import decode_cursor
-from dashboard.billing.usage_filters import UsageFilters, make_filters
+from dashboard.billing.invoices.line_explanation import explain_day, explain_line, find_line, list_actions
+from dashboard.billing.ledger.usage_filters import UsageFilters, make_filters
+from dashboard.billing.reports.usage_details import decode_cursor
 from dashboard.web.tenant import blueprint
 from dashboard.wiring import session
 

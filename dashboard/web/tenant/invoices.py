@@ -6,13 +6,13 @@ import re
 
 from flask import g, render_template, request
 
-from dashboard.billing.invoice_reports import (
+from dashboard.billing.invoices.invoice_reports import (
     STATUS_LABELS,
     find_invoice,
     list_invoices,
     sum_invoices,
 )
-from dashboard.billing.invoice_search import InvoiceQuery, count_invoices
+from dashboard.billing.invoices.invoice_search import InvoiceQuery, count_invoices
 from dashboard.billing.reconciliation.checked_invoices import find_checked
 from dashboard.web.tenant import BUYERS, blueprint
 from dashboard.wiring import session

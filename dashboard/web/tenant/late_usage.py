@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import abort, g, render_template, request
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.late_usage import late_by_type
-from dashboard.billing.ranges import find_range
-from dashboard.billing.usage_details import decode_cursor, list_details
-from dashboard.billing.usage_filters import UsageFilters
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_filters import UsageFilters
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.reports.late_usage import late_by_type
+from dashboard.billing.reports.ranges import find_range
+from dashboard.billing.reports.usage_details import decode_cursor, list_details
 from dashboard.web.tenant import blueprint
 from dashboard.wiring import now, session
 

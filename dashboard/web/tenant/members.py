@@ -9,8 +9,9 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from dashboard.billing import invitations, mails, members
 from dashboard.billing.errors import InvalidInput, NotNow
+from dashboard.billing.notices import mails
+from dashboard.billing.tenants import invitations, members
 from dashboard.jobs.mails import enqueue_due_mails
 from dashboard.web.audit import audit
 from dashboard.web.tenant import blueprint, require_buyer

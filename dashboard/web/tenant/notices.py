@@ -6,8 +6,9 @@ from flask import flash, g, redirect, render_template, request, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from dashboard.billing import members, notices
-from dashboard.billing.notices import PAGE
+from dashboard.billing.notices import notices
+from dashboard.billing.notices.notices import PAGE
+from dashboard.billing.tenants import members
 from dashboard.models import Role
 from dashboard.web.audit import audit
 from dashboard.web.tenant import blueprint

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import g, render_template
 
-from dashboard.billing.invoice_reports import STATUS_LABELS, has_failed
-from dashboard.billing.notices import list_notices
-from dashboard.billing.overview import view_overview
-from dashboard.billing.reports import label_plan
-from dashboard.billing.subscription_views import STATUS_LABELS as SUBSCRIPTION_LABELS
+from dashboard.billing.invoices.invoice_reports import STATUS_LABELS, has_failed
+from dashboard.billing.notices.notices import list_notices
+from dashboard.billing.reports.overview import view_overview
+from dashboard.billing.reports.usage_report import label_plan
+from dashboard.billing.subscriptions.subscription_views import STATUS_LABELS as SUBSCRIPTION_LABELS
 from dashboard.web.tenant import BUYERS, blueprint
 from dashboard.wiring import now, session, wiring
 from dashboard.wording import page_of, words_of

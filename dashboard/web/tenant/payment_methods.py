@@ -8,10 +8,10 @@ from uuid import uuid4
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from dashboard.billing import payment_methods as methods
-from dashboard.billing.billing_desk import Desk
-from dashboard.billing.ports import ProviderUnavailable
-from dashboard.billing.subscription_portal import open_portal
+from dashboard.billing.ports.providers import ProviderUnavailable
+from dashboard.billing.subscriptions import payment_methods as methods
+from dashboard.billing.subscriptions.billing_desk import Desk
+from dashboard.billing.subscriptions.subscription_portal import open_portal
 from dashboard.web.audit import audit
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer

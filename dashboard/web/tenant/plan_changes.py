@@ -9,12 +9,12 @@ from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.wrappers import Response
 
-from dashboard.billing.billing_desk import Desk
 from dashboard.billing.moments import parse_moment
-from dashboard.billing.plan_changes import change_plan, preview_change
-from dashboard.billing.plan_losses import find_losses, lost_features
-from dashboard.billing.plans import plan_name
-from dashboard.billing.subscription_views import view_subscription
+from dashboard.billing.plans.plans import plan_name
+from dashboard.billing.subscriptions.billing_desk import Desk
+from dashboard.billing.subscriptions.plan_changes import change_plan, preview_change
+from dashboard.billing.subscriptions.plan_losses import find_losses, lost_features
+from dashboard.billing.subscriptions.subscription_views import view_subscription
 from dashboard.jobs.metering import send_usage_of
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.web.tenant import blueprint, require_buyer

@@ -7,12 +7,12 @@ from uuid import uuid4
 from flask import g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from dashboard.billing.billing_desk import Desk
-from dashboard.billing.checkouts import Addresses, start_checkout
-from dashboard.billing.plan_comparison import compare_plans
-from dashboard.billing.plan_matrix import list_plans
-from dashboard.billing.plans import active_prices
-from dashboard.billing.subscription_views import view_subscription
+from dashboard.billing.costs.plan_comparison import compare_plans
+from dashboard.billing.plans.plans import active_prices
+from dashboard.billing.subscriptions.billing_desk import Desk
+from dashboard.billing.subscriptions.checkouts import Addresses, start_checkout
+from dashboard.billing.subscriptions.plan_matrix import list_plans
+from dashboard.billing.subscriptions.subscription_views import view_subscription
 from dashboard.models import CheckoutSession, CheckoutState, Subscription
 from dashboard.web.billing_actions import act
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer

@@ -8,8 +8,8 @@ from flask import flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.tenant_settings import FIELDS, change_settings, read_settings
+from dashboard.billing.ports.providers import ProviderRefused
+from dashboard.billing.tenants.tenant_settings import FIELDS, change_settings, read_settings
 from dashboard.locales import list_locales, list_zones
 from dashboard.web.audit import audit
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer

@@ -9,10 +9,10 @@ from uuid import uuid4
 from flask import flash, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from dashboard.billing import subscription_endings
-from dashboard.billing.billing_desk import Desk
-from dashboard.billing.plans import plan_name
-from dashboard.billing.subscription_views import view_subscription
+from dashboard.billing.plans.plans import plan_name
+from dashboard.billing.subscriptions import subscription_endings
+from dashboard.billing.subscriptions.billing_desk import Desk
+from dashboard.billing.subscriptions.subscription_views import view_subscription
 from dashboard.jobs.metering import send_usage_of
 from dashboard.web.billing_actions import act, desk_of
 from dashboard.web.tenant import BUYERS, blueprint, require_buyer

@@ -7,9 +7,9 @@ from flask_login import current_user
 from werkzeug.wrappers import Response
 
 from dashboard.billing.errors import NotNow
-from dashboard.billing.sync_runs import cancel_run
-from dashboard.billing.sync_views import find_run, last_complete_at, list_runs
-from dashboard.billing.sync_waiting import list_waiting
+from dashboard.billing.metering.sync_runs import cancel_run
+from dashboard.billing.metering.sync_views import find_run, last_complete_at, list_runs
+from dashboard.billing.metering.sync_waiting import list_waiting
 from dashboard.jobs.metering import start_sync
 from dashboard.web.audit import audit
 from dashboard.web.queries import read_before

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from flask import g, render_template
 
-from dashboard.billing.periods import list_periods
-from dashboard.billing.plans import usage_types_of_prices
-from dashboard.billing.ports import ProviderRefused, ProviderUnavailable
-from dashboard.billing.ports_subscriptions import InvoicePreview
-from dashboard.billing.upcoming_invoice import UpcomingInvoice, find_upcoming
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.costs.upcoming_invoice import UpcomingInvoice, find_upcoming
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.periods.periods import list_periods
+from dashboard.billing.plans.plans import usage_types_of_prices
+from dashboard.billing.ports.providers import ProviderRefused, ProviderUnavailable
+from dashboard.billing.ports.subscriptions import InvoicePreview
 from dashboard.web.tenant import blueprint
 from dashboard.wiring import PATIENCE, now, session, wiring
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Response, g, make_response, render_template, request
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.late_usage import Late, late_by_type
-from dashboard.billing.reports import UsageReport, report_usage
-from dashboard.billing.usage_scope import GROUPINGS, Wanted, find_scope
-from dashboard.billing.usage_types import FAMILIES, USAGE_TYPES, UsageType
+from dashboard.billing.ledger.usage_types import FAMILIES, USAGE_TYPES, UsageType
+from dashboard.billing.reports.late_usage import Late, late_by_type
+from dashboard.billing.reports.usage_report import UsageReport, report_usage
+from dashboard.billing.reports.usage_scope import GROUPINGS, Wanted, find_scope
 from dashboard.web.charts import build_chart
 from dashboard.web.csv_export import csv_response
 from dashboard.web.tenant import blueprint

@@ -8,11 +8,11 @@ from flask import Response, abort, g, make_response, render_template, request
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput
-from dashboard.billing.range_totals import totals_by_type
-from dashboard.billing.usage_details import Position, UsageDetail, decode_cursor, list_details
-from dashboard.billing.usage_scope import Scope, find_scope
-from dashboard.billing.usage_split import MOST_ROWS
-from dashboard.billing.usage_types import USAGE_TYPES
+from dashboard.billing.ledger.usage_types import USAGE_TYPES
+from dashboard.billing.reports.range_totals import totals_by_type
+from dashboard.billing.reports.usage_details import Position, UsageDetail, decode_cursor, list_details
+from dashboard.billing.reports.usage_scope import Scope, find_scope
+from dashboard.billing.reports.usage_split import MOST_ROWS
 from dashboard.web.csv_export import csv_response
 from dashboard.web.tenant import blueprint
 from dashboard.web.usage_links import UsageLinks, read_wanted

@@ -10,11 +10,11 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.wrappers import Response
 
-from dashboard.billing import webhook_endpoints, webhook_log
-from dashboard.billing.announcements import announce_test
 from dashboard.billing.errors import InvalidInput
 from dashboard.billing.fields import MAX_ID
-from dashboard.billing.webhook_endpoints import EVENT_TYPES
+from dashboard.billing.notices.announcements import announce_test
+from dashboard.billing.outgoing_webhooks import webhook_endpoints, webhook_log
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import EVENT_TYPES
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.queues import OUTGOING, enqueue
 from dashboard.web.audit import audit

@@ -9,7 +9,7 @@ import structlog
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.webhook_inbox import IncomingEvent, store_events
+from dashboard.billing.inbox.webhook_inbox import IncomingEvent, store_events
 from dashboard.database import db
 from dashboard.integrations.stripe.events import NotAnEvent, parse_event
 from dashboard.integrations.stripe.signature import UnverifiedWebhook, Verified, verify_webhook

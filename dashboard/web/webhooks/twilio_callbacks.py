@@ -5,8 +5,8 @@ from __future__ import annotations
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from dashboard.billing.calls import CallTold, note_call
-from dashboard.billing.texts import TextTold, accept_text, note_delivery
+from dashboard.billing.telephony.calls import CallTold, note_call
+from dashboard.billing.telephony.texts import TextTold, accept_text, note_delivery
 from dashboard.web.api.webhook_descriptions import twilio_status
 from dashboard.web.webhooks.twilio_request import ADDRESS, CALL_SID, MESSAGE_SID, NUMBER, STATUS, verified
 from dashboard.wiring import now, session, wiring

@@ -6,7 +6,7 @@ import structlog
 from flask import Blueprint, Response
 from werkzeug.exceptions import BadRequest
 
-from dashboard.billing.inbound import Inbound, receive
+from dashboard.billing.telephony.inbound import Inbound, receive
 from dashboard.web.api.webhook_descriptions import twilio_inbound
 from dashboard.web.webhooks.twilio_request import ADDRESS, CALL_SID, MESSAGE_SID, STATUS, TwilioRequest, verified
 from dashboard.wiring import now, session

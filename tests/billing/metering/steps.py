@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing import metering
 from dashboard.billing.metering import Outage, Sent
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.ports_meters import EventToSend
+from dashboard.billing.ports.meters import EventToSend
+from dashboard.billing.ports.providers import ProviderRefused
 from dashboard.models import BillingProposal, MeterEvent, Tenant, UsageRollup
 from tests.factories import NOON
 

@@ -10,8 +10,8 @@ import pytest
 
 from dashboard.billing.metering import Delivered, Outage, deliver
 from dashboard.billing.metering.delivery import pack
-from dashboard.billing.ports import ProviderBusy, ProviderUnavailable
-from dashboard.billing.ports_meters import EventToSend
+from dashboard.billing.ports.meters import EventToSend
+from dashboard.billing.ports.providers import ProviderBusy, ProviderUnavailable
 from tests.billing.metering.steps import NoWait, RecordingSender
 from tests.factories import NOON
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from dashboard.billing import meter_errors, metering
+from dashboard.billing import metering
 from dashboard.billing.errors import NotFound, NotNow
-from dashboard.billing.ports import ProviderRefused
-from dashboard.billing.ports_events import MeterErrorFacts
+from dashboard.billing.metering import meter_errors
+from dashboard.billing.ports.events import MeterErrorFacts
+from dashboard.billing.ports.providers import ProviderRefused
 from dashboard.models import MeterEvent, Tenant
 from tests.billing.metering.steps import RecordingSender, claim, events_of, proposals_of, rollup_of, send
 from tests.factories import NOON, record

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from dashboard.billing import metering
-from dashboard.billing.ports import ProviderBusy, ProviderRefused, ProviderUnavailable
+from dashboard.billing.ports.providers import ProviderBusy, ProviderRefused, ProviderUnavailable
 from dashboard.models import Tenant
 from tests.billing.metering.steps import RecordingSender, claim, events_of, send
 from tests.factories import NOON, record

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from dashboard.billing import metering
-from dashboard.billing.plans import PLANS
-from dashboard.billing.pricing import cost_of, tiers_as_json
+from dashboard.billing.plans.plans import PLANS
+from dashboard.billing.plans.pricing import cost_of, tiers_as_json
 from dashboard.models import Invoice, InvoiceLine, Tenant
 from tests.billing.metering.steps import RecordingSender, claim, events_of, proposals_of, rollup_of, send
 from tests.factories import NOON, record

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from dashboard.billing.outgoing_webhooks import announce
-from dashboard.billing.webhook_endpoints import create_endpoint
+from dashboard.billing.outgoing_webhooks.outgoing_webhooks import announce
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import create_endpoint
 from dashboard.database import db
 from dashboard.models import UsageEvent, WebhookDelivery
 from dashboard.wiring import now, unit_of_work, wiring

@@ -8,9 +8,9 @@ from threading import Thread
 from flask import Flask
 from sqlalchemy import select
 
-from dashboard.billing import webhook_log
-from dashboard.billing.outgoing_webhooks import PAUSES
-from dashboard.billing.webhook_endpoints import delete_endpoint
+from dashboard.billing.outgoing_webhooks import webhook_log
+from dashboard.billing.outgoing_webhooks.outgoing_webhooks import PAUSES
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import delete_endpoint
 from dashboard.database import db
 from dashboard.jobs.outgoing import send_due_webhooks
 from dashboard.jobs.schedule import sweep

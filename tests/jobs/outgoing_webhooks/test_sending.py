@@ -8,8 +8,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from dashboard.billing import webhook_log
-from dashboard.billing.webhook_endpoints import EVENT_TYPES
+from dashboard.billing.outgoing_webhooks import webhook_log
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import EVENT_TYPES
 from dashboard.database import db
 from dashboard.jobs.outgoing import announce_usage_thresholds, send_due_webhooks
 from dashboard.jobs.schedule import sweep

@@ -7,8 +7,8 @@ from datetime import timedelta
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.outgoing_webhooks import announce
-from dashboard.billing.webhook_endpoints import create_endpoint
+from dashboard.billing.outgoing_webhooks.outgoing_webhooks import announce
+from dashboard.billing.outgoing_webhooks.webhook_endpoints import create_endpoint
 from dashboard.models import BillingState, Tenant, UsageBudget, UsageCap
 from dashboard.wiring import now
 from tests.factories import make_period, make_tenant, record

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 from werkzeug.routing import Rule
 
-from dashboard.billing.audit import INSTALLATION
+from dashboard.billing.tenants.audit import INSTALLATION
 from dashboard.database import db
 from dashboard.jobs import failed_jobs
 from dashboard.jobs.metering import sync_meters

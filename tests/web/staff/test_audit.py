@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 
-from dashboard.billing.audit import Actor, ActorKind, record_audit
+from dashboard.billing.tenants.audit import Actor, ActorKind, record_audit
 from dashboard.wiring import now, unit_of_work
 from tests.platform import log_in, new_tenant
 

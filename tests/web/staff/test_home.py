@@ -10,9 +10,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from dashboard.billing.staff_overview import view_all_tenants
-from dashboard.billing.staff_totals import list_outdated_totals, refresh_totals
-from dashboard.billing.webhook_inbox import count_inbox
+from dashboard.billing.inbox.webhook_inbox import count_inbox
+from dashboard.billing.staff.staff_overview import view_all_tenants
+from dashboard.billing.staff.staff_totals import list_outdated_totals, refresh_totals
 from dashboard.database import db
 from dashboard.jobs.staff_totals import refresh_staff_totals
 from dashboard.models import Tenant, TenantUsageTotal

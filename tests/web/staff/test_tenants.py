@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from dashboard.billing.story_sources import KINDS, SAMPLE, SOURCES
+from dashboard.billing.staff.story_sources import KINDS, SAMPLE, SOURCES
 from dashboard.jobs.staff_totals import refresh_staff_totals
 from dashboard.wiring import now, unit_of_work
 from tests.factories import make_tenant, make_user, record

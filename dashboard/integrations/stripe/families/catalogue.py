@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.billing.plans import stop_selling
-from dashboard.billing.ports_events import PriceFacts
+from dashboard.billing.plans.plans import stop_selling
+from dashboard.billing.ports.events import PriceFacts
 from dashboard.integrations.stripe.subjects import PROCESSED, Context, Kind, Outcome, apply_each, fetch_each
 
 

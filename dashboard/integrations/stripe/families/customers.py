@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dashboard.billing.customer_ties import sync_customers
-from dashboard.billing.ports import CustomerFacts
+from dashboard.billing.mirror.customer_ties import sync_customers
+from dashboard.billing.ports.providers import CustomerFacts
 from dashboard.integrations.stripe.subjects import (
     IGNORED,
     PROCESSED,

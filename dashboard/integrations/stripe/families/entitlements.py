@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dashboard.billing import billing_state
+from dashboard.billing.mirror import billing_state
 from dashboard.integrations.stripe.subjects import IGNORED, PROCESSED, Context, Kind, Outcome, fetch_each, waits_for
 
 

@@ -8,9 +8,9 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing import invoices
-from dashboard.billing.ports import BillingProvider
-from dashboard.billing.ports_invoices import InvoiceFacts
+from dashboard.billing.invoices import invoices
+from dashboard.billing.ports.invoices import InvoiceFacts
+from dashboard.billing.ports.providers import BillingProvider
 from dashboard.integrations.stripe.subjects import (
     IGNORED,
     PROCESSED,

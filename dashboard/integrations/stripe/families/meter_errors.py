@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dashboard.billing.meter_errors import store_meter_errors
-from dashboard.billing.ports_events import MeterErrorFacts
+from dashboard.billing.metering.meter_errors import store_meter_errors
+from dashboard.billing.ports.events import MeterErrorFacts
 from dashboard.integrations.stripe.subjects import (
     IGNORED,
     PROCESSED,

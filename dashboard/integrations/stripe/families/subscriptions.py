@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dashboard.billing import checkouts, subscription_outlooks
-from dashboard.billing.ports_subscriptions import SetupFacts
-from dashboard.billing.subscription_outlooks import WholeSubscription
+from dashboard.billing.ports.subscriptions import SetupFacts
+from dashboard.billing.subscriptions import checkouts, subscription_outlooks
+from dashboard.billing.subscriptions.subscription_outlooks import WholeSubscription
 from dashboard.integrations.stripe.subjects import (
     IGNORED,
     PROCESSED,

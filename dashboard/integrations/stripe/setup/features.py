@@ -7,7 +7,7 @@ from functools import partial
 
 from stripe import StripeClient
 
-from dashboard.billing.catalog import Catalog, PlanDefinition
+from dashboard.billing.plans.catalog import Catalog, PlanDefinition
 from dashboard.integrations.stripe.setup.products import product_id_of
 from dashboard.integrations.stripe.setup.steps import MANAGED, Action, Found, Step, changed, differences, is_managed
 from dashboard.integrations.stripe.setup.stock import Stock

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stripe import StripeClient
 from stripe.billing import Meter
 
-from dashboard.billing.catalog import Catalog, MeterDefinition
+from dashboard.billing.plans.catalog import Catalog, MeterDefinition
 from dashboard.integrations.stripe.setup.steps import Action, Found, SetupImpossible, Step, changed, differences
 from dashboard.integrations.stripe.setup.stock import Stock
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import stripe
 
-from dashboard.billing.catalog import INTERVALS, Catalog, Tier, base_lookup_key, metered_lookup_key
-from dashboard.billing.plans import PricePins
-from dashboard.billing.pricing import tiers_as_json
+from dashboard.billing.plans.catalog import INTERVALS, Catalog, Tier, base_lookup_key, metered_lookup_key
+from dashboard.billing.plans.plans import PricePins
+from dashboard.billing.plans.pricing import tiers_as_json
 from dashboard.integrations.stripe.setup.products import product_id_of
 from dashboard.integrations.stripe.setup.steps import MANAGED, differences
 from dashboard.integrations.stripe.translate import id_of

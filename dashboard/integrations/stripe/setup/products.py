@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 import stripe
 from stripe import StripeClient
 
-from dashboard.billing.catalog import Catalog, PlanDefinition
-from dashboard.billing.plan_mapping import PRODUCT_PREFIX
+from dashboard.billing.plans.catalog import Catalog, PlanDefinition
+from dashboard.billing.plans.plan_mapping import PRODUCT_PREFIX
 from dashboard.integrations.stripe.setup.steps import MANAGED, Action, Step, changed, differences, is_managed
 from dashboard.integrations.stripe.setup.stock import Stock
 from dashboard.integrations.stripe.translate import id_of

@@ -9,7 +9,7 @@ from stripe import StripeClient
 from stripe.billing import Meter
 from stripe.entitlements import Feature
 
-from dashboard.billing.plan_mapping import PRODUCT_PREFIX
+from dashboard.billing.plans.plan_mapping import PRODUCT_PREFIX
 
 # Stripe takes so many lookup keys in one call.
 MOST_KEYS = 10

@@ -7,8 +7,8 @@ from functools import partial
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.catalog import Catalog
-from dashboard.billing.plans import retire_prices, store_meter, store_price
+from dashboard.billing.plans.catalog import Catalog
+from dashboard.billing.plans.plans import retire_prices, store_meter, store_price
 from dashboard.integrations.stripe.setup.price_specs import PriceSpec, row_of
 from dashboard.integrations.stripe.setup.steps import Action, Found, Step
 from dashboard.models import CatalogMeter, CatalogPrice

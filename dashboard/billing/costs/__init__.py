@@ -1,0 +1,1 @@
+"""What usage costs: of the period so far, at its end, and on another plan."""

@@ -1,0 +1,1 @@
+"""What people and endpoints are told: notices in the application, mails, announcements."""

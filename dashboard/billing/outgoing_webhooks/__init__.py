@@ -1,0 +1,1 @@
+"""Webhooks to tenants' endpoints: announced, claimed, signed, settled, and how they fared."""

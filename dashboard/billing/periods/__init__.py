@@ -1,0 +1,1 @@
+"""Billing periods: which there are, how Stripe tells of them, and where a change of plan cuts one."""

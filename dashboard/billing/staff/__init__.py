@@ -1,0 +1,1 @@
+"""What staff sees over all tenants, and of one."""

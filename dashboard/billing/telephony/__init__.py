@@ -1,0 +1,1 @@
+"""Texts and calls: asked for, made, received, followed to their end."""

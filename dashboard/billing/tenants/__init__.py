@@ -1,0 +1,1 @@
+"""Tenants and their people: accounts, members, invitations, keys, settings, the audit trail."""
