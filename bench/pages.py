@@ -16,32 +16,50 @@ from dashboard.models import Role, Tenant
 from dashboard.wiring import unit_of_work
 
 PASSWORD = "a password of the bench"  # noqa: S105 (of a server that lives for minutes on loopback)
-TENANTS = 1_000
+TENANTS = 100_000
 VISITS = 300
 
-# Those without a ledger of their own: staff see a list of many tenants, each with something used this month.
-_MORE_TENANTS = """
-    WITH made AS (
-        INSERT INTO tenants (name, billing_email, stripe_customer_id, created_at)
-        SELECT 'Small tenant ' || n, 'small' || n || '@bench.example', 'cus_bench_' || n, %(now)s
-          FROM generate_series(1, %(count)s) AS n RETURNING id)
-    INSERT INTO usage_rollups (tenant_id, usage_type, bucket_start, quantity, events, last_at, recorded_at)
-    SELECT made.id, kind, hour, 7, 3, hour, hour
-      FROM made, unnest(ARRAY['SMS_SENT', 'AI_MESSAGE_GENERATED']) AS kind,
-           generate_series(date_trunc('hour', %(now)s - interval '20 hours'), %(now)s, interval '1 hour') AS hour
-"""
+# Those without a ledger of their own: staff see a list of many tenants, each with a plan and with something used in its
+# period, as mirror and job leave them.
+_MORE_TENANTS = (
+    """
+    INSERT INTO tenants (name, billing_email, stripe_customer_id, created_at)
+    SELECT 'Small tenant ' || n, 'small' || n || '@bench.example', 'cus_bench_' || n, %(now)s
+      FROM generate_series(1, %(count)s) AS n
+    """,
+    """
+    INSERT INTO billing_states (tenant_id, plan, status, access, entitlements)
+    SELECT id, 'professional', 'active', 'full', '{}' FROM tenants WHERE name LIKE 'Small tenant %%'
+    """,
+    """
+    INSERT INTO tenant_usage_totals (tenant_id, usage_type, day, day_quantity, day_events, month, month_quantity,
+                                     month_events, period_start, period_end, period_quantity, period_events,
+                                     refreshed_at)
+    SELECT id, kind, %(day)s, 7, 3, %(month)s, 7, 3, %(now)s - interval '10 days', %(now)s + interval '20 days',
+           7, 3 + id %% 1000, %(now)s
+      FROM tenants, unnest(ARRAY['SMS_SENT', 'AI_MESSAGE_GENERATED']) AS kind WHERE name LIKE 'Small tenant %%'
+    """,
+    """
+    INSERT INTO tenant_period_events (tenant_id, period_start, period_end, events)
+    SELECT tenant_id, min(period_start), max(period_end), sum(period_events)
+      FROM tenant_usage_totals GROUP BY tenant_id
+    """,
+)
 
 
 def measure_pages(services: Services, rows: int) -> Iterator[Figure]:
-    """The pages of the tenant with most of the rows, and of staff over a thousand tenants."""
+    """The pages of the tenant with most of the rows, and of staff over a hundred thousand tenants."""
     history.need(services, rows)
     tenant_id = services.tenants[0][0]
     now = datetime.now(UTC)
     with services.connect() as connection:
-        connection.execute(_MORE_TENANTS, {"now": now, "count": TENANTS - len(services.tenants)})
+        more = {"now": now, "day": now.date(), "month": now.date().replace(day=1)}
+        for statement in _MORE_TENANTS:
+            connection.execute(statement, {**more, "count": TENANTS - len(services.tenants)})
         connection.commit()
         connection.autocommit = True
-        connection.execute("VACUUM (ANALYZE) usage_rollups")
+        for table in ("tenants", "billing_states", "tenant_usage_totals", "tenant_period_events"):
+            connection.execute(f"VACUUM (ANALYZE) {table}")
     with services.app.app_context():
         refresh_staff_totals()
     owner, staff = _cookie(services, tenant_id, now), _cookie(services, None, now)
@@ -52,6 +70,7 @@ def measure_pages(services: Services, rows: int) -> Iterator[Figure]:
         "invoices": (owner, f"/tenants/{tenant_id}/invoices", 15, 50),
         "staff": (staff, "/staff", 15, 50),
         "staff_tenants": (staff, "/staff/tenants", 15, 50),
+        "staff_busiest": (staff, "/staff/tenants?sort=usage", 15, 50),
     }
     for name, (cookie, path, p50, p99) in pages.items():
         request = get(services.base, path, {"Cookie": cookie, "Accept": "text/html"})

@@ -26,7 +26,14 @@ from dashboard.models.quota import UsageBudget, UsageCap, UsageReservation
 from dashboard.models.reading import StorageReading, UsageAlertLook
 from dashboard.models.reconciliation import CheckState, FindingState, ReconciliationCheck, ReconciliationFinding
 from dashboard.models.schedule_tick import ScheduleTick
-from dashboard.models.staff import StaffCount, StaffView, TenantUsageTotal
+from dashboard.models.staff import (
+    StaffCount,
+    StaffPlanCount,
+    StaffUsageTotal,
+    StaffView,
+    TenantPeriodEvents,
+    TenantUsageTotal,
+)
 from dashboard.models.stripe_event import MeterErrorReport, StripeCatchUp, StripeEvent, StripeEventState
 from dashboard.models.subscription import BillingPeriod, Subscription
 from dashboard.models.sync_run import SyncRun, SyncState
@@ -80,6 +87,8 @@ __all__ = [
     "Role",
     "ScheduleTick",
     "StaffCount",
+    "StaffPlanCount",
+    "StaffUsageTotal",
     "StaffView",
     "StorageReading",
     "StripeCatchUp",
@@ -92,6 +101,7 @@ __all__ = [
     "TelephonyCheck",
     "TelephonyDifference",
     "Tenant",
+    "TenantPeriodEvents",
     "TenantUsageTotal",
     "TextMessage",
     "UnassignedCallback",

@@ -27,6 +27,7 @@ class Tenant(Base):
     """
 
     __tablename__ = "tenants"
+    __table_args__ = (Index("ix_tenants_name", text("lower(name)"), "id"),)
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
     name: Mapped[str]

@@ -33,6 +33,12 @@ class BillingState(Base):
         CheckConstraint("access IN ('full', 'grace', 'read_only')", name="access"),
         Index("ix_billing_states_stale", "tenant_id", postgresql_where=text("stale_since IS NOT NULL")),
         Index("ix_billing_states_restricted", "tenant_id", postgresql_where=text("access <> 'full'")),
+        Index(
+            "ix_billing_states_owing",
+            "delinquent_since",
+            "tenant_id",
+            postgresql_where=text("access <> 'full' OR delinquent_since IS NOT NULL"),
+        ),
     )
 
     tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)

@@ -54,6 +54,45 @@ class TenantUsageTotal(Base):
     refreshed_at: Mapped[dt.datetime]
 
 
+class TenantPeriodEvents(Base):
+    """How many actions a tenant had in the billing period that ran when its totals were refreshed last.
+
+    Of another period it says nothing: there the figure is 0 until it is refreshed.
+    """
+
+    __tablename__ = "tenant_period_events"
+    __table_args__ = (Index("ix_tenant_period_events_most", text("events DESC"), "tenant_id"),)
+
+    tenant_id: Mapped[int] = mapped_column(ForeignKey("tenants.id", ondelete="RESTRICT"), primary_key=True)
+    period_start: Mapped[dt.datetime]
+    period_end: Mapped[dt.datetime]
+    events: Mapped[int]
+
+
+class StaffUsageTotal(Base):
+    """What all tenants used of one type on a day and in a month, as `TenantUsageTotal` has it for each."""
+
+    __tablename__ = "staff_usage_totals"
+
+    usage_type: Mapped[str] = mapped_column(primary_key=True)
+    day: Mapped[dt.date] = mapped_column(Date)
+    day_quantity: Mapped[int]
+    day_events: Mapped[int]
+    month: Mapped[dt.date] = mapped_column(Date)
+    month_quantity: Mapped[int]
+    month_events: Mapped[int]
+
+
+class StaffPlanCount(Base):
+    """How many tenants have a plan and are in a billing state (`Access`)."""
+
+    __tablename__ = "staff_plan_counts"
+
+    plan: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(primary_key=True)
+    tenants: Mapped[int]
+
+
 class StaffCount(Base):
     """A count over all tenants that takes too long for a page: what it was at `counted_at`."""
 

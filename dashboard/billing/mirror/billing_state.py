@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import PaymentOverdue
@@ -150,7 +150,7 @@ def list_delinquent(session: Session, *, limit: int = 100) -> list[tuple[Tenant,
     rows = session.execute(
         select(Tenant, BillingState)
         .join(BillingState, BillingState.tenant_id == Tenant.id)
-        .where(or_(BillingState.access != Access.FULL, BillingState.delinquent_since.is_not(None)))
+        .where(text("billing_states.access <> 'full' OR billing_states.delinquent_since IS NOT NULL"))  # as its index
         .order_by(BillingState.delinquent_since.nulls_last(), BillingState.tenant_id)
         .limit(limit)
     )

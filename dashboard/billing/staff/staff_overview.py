@@ -1,42 +1,17 @@
-"""All tenants at a glance, for staff: from states and from totals kept ready, never from history."""
+"""All tenants at a glance, for staff: what waits as it is now, all else as a job counted it last."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
-from dashboard.billing.ledger.usage_types import LEVELS, USAGE_TYPES, UsageType
-from dashboard.billing.plans.plans import PLANS, free_plan
-from dashboard.billing.staff.staff_totals import HOURS_NOT_CLAIMED, HOURS_TOO_OLD
-from dashboard.billing.subscriptions.subscriptions import LIVE
-from dashboard.models import Access
-
-# A grace ends to the second, whether or not a job has run since.
-STATE = """
-    CASE WHEN b.read_only_at <= :now THEN 'read_only' ELSE COALESCE(b.access, 'full') END
-"""
-
-_BY_PLAN = text(
-    f"""
-    SELECT COALESCE(b.plan, :free) AS plan, {STATE} AS state, count(*) AS tenants
-      FROM tenants t LEFT JOIN billing_states b ON b.tenant_id = t.id
-     GROUP BY 1, 2
-    """
-)
-
-_USAGE = text(
-    """
-    SELECT usage_type,
-           sum(CASE WHEN usage_type = ANY(:levels) OR day = :today THEN day_quantity ELSE 0 END) AS today,
-           sum(CASE WHEN usage_type = ANY(:levels) OR month = :month THEN month_quantity ELSE 0 END) AS this_month,
-           sum(CASE WHEN day = :today THEN day_events ELSE 0 END) AS events_today,
-           sum(CASE WHEN month = :month THEN month_events ELSE 0 END) AS events_this_month
-      FROM tenant_usage_totals GROUP BY usage_type
-    """
-)
+from dashboard.billing.ledger.usage_types import USAGE_TYPES, UsageType
+from dashboard.billing.plans.plans import PLANS
+from dashboard.billing.staff.staff_totals import HOURS_NOT_CLAIMED, HOURS_TOO_OLD, SEVERAL_SUBSCRIPTIONS
+from dashboard.models import Access, StaffPlanCount, StaffUsageTotal
 
 # One round trip. Each part has a small index of just what is counted, or a table of a few rows.
 _COUNTS = text(
@@ -50,11 +25,11 @@ _COUNTS = text(
                AS webhooks_failed,
            (SELECT count(*) FROM webhook_deliveries WHERE state = 'failed') AS deliveries_failed,
            (SELECT count(*) FROM subscriptions WHERE unknown_price_ids <> '{}') AS unknown_prices,
-           (SELECT count(*) FROM (SELECT FROM subscriptions WHERE status = ANY(:live)
-                                   GROUP BY tenant_id HAVING count(*) > 1) AS several) AS several_subscriptions,
            (SELECT count(*) FROM billing_states WHERE access <> 'full' OR delinquent_since IS NOT NULL) AS delinquent,
            (SELECT finished_at FROM sync_runs WHERE state = 'complete' AND tenant_id IS NULL
              ORDER BY id DESC LIMIT 1) AS last_sync_at,
+           EXISTS (SELECT FROM tenants) AS has_tenants,
+           (SELECT value FROM staff_counts WHERE name = :several) AS several_subscriptions,
            (SELECT value FROM staff_counts WHERE name = :not_claimed) AS hours_not_claimed,
            (SELECT value FROM staff_counts WHERE name = :too_old) AS hours_too_old,
            (SELECT counted_at FROM staff_counts WHERE name = :not_claimed) AS counted_at
@@ -88,7 +63,7 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What waits or failed. Hours are None until a job has counted them, at `counted_at`."""
+    """What waits or failed. Several subscriptions and hours are None until a job has counted them, at `counted_at`."""
 
     meter_events_pending: int
     meter_events_refused: int
@@ -97,9 +72,10 @@ class Counts:
     webhooks_failed: int
     deliveries_failed: int
     unknown_prices: int
-    several_subscriptions: int
     delinquent: int
     last_sync_at: datetime | None
+    has_tenants: bool
+    several_subscriptions: int | None
     hours_not_claimed: int | None
     hours_too_old: int | None
     counted_at: datetime | None
@@ -118,34 +94,38 @@ class Overview:
 
 
 def view_all_tenants(session: Session, now: datetime) -> Overview:
-    """All of it, in three queries."""
-    plans = _count_by_plan(session, now)
-    scope = {"today": now.date(), "month": now.date().replace(day=1), "levels": list(LEVELS)}
-    rows = {row.usage_type: row for row in session.execute(_USAGE, scope)}
+    """All of it, in three queries over a few rows each."""
+    plans = _count_by_plan(session)
+    today, month = now.date(), now.date().replace(day=1)
+    totals = {row.usage_type: row for row in session.scalars(select(StaffUsageTotal))}
     usage = [
-        UsageRow(kind, int(rows[name].today), int(rows[name].this_month))
+        UsageRow(
+            kind,
+            totals[name].day_quantity if kind.is_level or totals[name].day == today else 0,
+            totals[name].month_quantity if kind.is_level or totals[name].month == month else 0,
+        )
         for name, kind in USAGE_TYPES.items()
-        if name in rows and rows[name].this_month
+        if name in totals
     ]
     return Overview(
         plans=plans,
         tenants=sum(row.total for row in plans),
-        usage=usage,
-        actions_today=int(sum(row.events_today for row in rows.values())),
-        actions_this_month=int(sum(row.events_this_month for row in rows.values())),
+        usage=[row for row in usage if row.this_month],
+        actions_today=sum(row.day_events for row in totals.values() if row.day == today),
+        actions_this_month=sum(row.month_events for row in totals.values() if row.month == month),
         counts=count_waiting(session),
     )
 
 
 def count_waiting(session: Session) -> Counts:
     """What waits or failed, over all tenants."""
-    scope = {"live": list(LIVE), "not_claimed": HOURS_NOT_CLAIMED, "too_old": HOURS_TOO_OLD}
+    scope = {"several": SEVERAL_SUBSCRIPTIONS, "not_claimed": HOURS_NOT_CLAIMED, "too_old": HOURS_TOO_OLD}
     return Counts(**session.execute(_COUNTS, scope).mappings().one())
 
 
-def _count_by_plan(session: Session, now: datetime) -> list[PlanRow]:
+def _count_by_plan(session: Session) -> list[PlanRow]:
     found: dict[str, dict[str, int]] = {}
-    for row in session.execute(_BY_PLAN, {"now": now, "free": free_plan().key}):
+    for row in session.scalars(select(StaffPlanCount)):
         found.setdefault(row.plan, {})[row.state] = row.tenants
     order = {plan: n for n, plan in enumerate(PLANS)}
     return [

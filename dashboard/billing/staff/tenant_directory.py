@@ -13,7 +13,7 @@ from dashboard.billing.errors import InvalidInput
 from dashboard.billing.fields import MAX_ID
 from dashboard.billing.mirror.billing_state import OTHER_PLAN
 from dashboard.billing.plans.plans import PLANS, free_plan
-from dashboard.billing.staff.staff_overview import STATE
+from dashboard.billing.staff.staff_totals import STATE
 from dashboard.models import Access
 
 PAGE = 50
@@ -29,9 +29,9 @@ HEALTH = {
 }
 SORTS = {"name": "Name", "usage": "Usage"}
 
-EVENTS_OF_PERIOD = """
-    COALESCE((SELECT sum(u.period_events) FROM tenant_usage_totals u
-               WHERE u.tenant_id = {tenant} AND u.period_start <= :now AND u.period_end > :now), 0)
+_RUNNING = "n.period_start <= :now AND n.period_end > :now"
+EVENTS_OF_PERIOD = f"""
+    COALESCE((SELECT n.events FROM tenant_period_events n WHERE n.tenant_id = {{tenant}} AND {_RUNNING}), 0)
 """
 HEALTH_OF_TENANT = """
     CASE WHEN EXISTS (SELECT FROM meter_events m WHERE m.tenant_id = t.id AND m.state = 'rejected') THEN 'refused'
@@ -40,26 +40,49 @@ HEALTH_OF_TENANT = """
                          ORDER BY m.id LIMIT 1),
                        CASE WHEN t.stripe_customer_id IS NULL THEN 'no_customer' ELSE 'ok' END) END
 """
+# Few tenants have meter events that wait or were refused: with this the list begins at those.
+_FEW = {
+    "refused": "t.id IN (SELECT tenant_id FROM meter_events WHERE state = 'rejected')",
+    "late": "t.id IN (SELECT tenant_id FROM meter_events WHERE state = 'pending')",
+    "waiting": "t.id IN (SELECT tenant_id FROM meter_events WHERE state = 'pending')",
+}
 _SEARCH = """
     (t.name ILIKE :like OR t.billing_email ILIKE :like OR t.stripe_customer_id = :q OR t.id = :id
      OR EXISTS (SELECT FROM memberships m JOIN users u ON u.id = m.user_id
                  WHERE m.tenant_id = t.id AND u.email ILIKE :like))
 """
-# Who is on the page first, what stands beside their names afterwards: for those alone.
-_LIST = """
-    WITH chosen AS (
-        SELECT t.id, {sort_key} AS sort_key
-          FROM tenants t LEFT JOIN billing_states b ON b.tenant_id = t.id
-         WHERE {conditions}
-         ORDER BY {order} LIMIT :limit
-    )
-    SELECT t.id, t.name, t.billing_email, t.stripe_customer_id, COALESCE(b.plan, :free) AS plan, {state} AS state,
-           b.read_only_at, {events} AS events, {health} AS health,
+# Each walks along an index and ends with the page.
+_BY_NAME = """
+    SELECT t.id FROM tenants t LEFT JOIN billing_states b ON b.tenant_id = t.id
+     WHERE {conditions} ORDER BY lower(t.name), t.id LIMIT :limit
+"""
+_BUSY = f"""
+    SELECT t.id FROM tenant_period_events n JOIN tenants t ON t.id = n.tenant_id
+      LEFT JOIN billing_states b ON b.tenant_id = t.id
+     WHERE n.events > 0 AND {_RUNNING} AND {{conditions}} ORDER BY n.events DESC, n.tenant_id LIMIT :limit
+"""
+_IDLE = f"""
+    SELECT t.id FROM tenants t LEFT JOIN billing_states b ON b.tenant_id = t.id
+     WHERE {EVENTS_OF_PERIOD.format(tenant="t.id")} = 0 AND {{conditions}} ORDER BY t.id LIMIT :limit
+"""
+_AFTER_NAME = "(lower(t.name), t.id) > ((SELECT lower(name) FROM tenants WHERE id = :after), :after)"
+_AFTER_BUSY = """
+    n.events <= {reached} AND (n.events < {reached} OR n.tenant_id > :after)
+""".format(reached=EVENTS_OF_PERIOD.format(tenant=":after"))
+_AFTER_IDLE = f"({EVENTS_OF_PERIOD.format(tenant=':after')} > 0 OR t.id > :after)"
+
+# What stands beside the names, for those on the page alone.
+_ROWS = text(
+    f"""
+    SELECT t.id, t.name, t.billing_email, t.stripe_customer_id, COALESCE(b.plan, :free) AS plan, {STATE} AS state,
+           b.read_only_at, {EVENTS_OF_PERIOD.format(tenant="t.id")} AS events, {HEALTH_OF_TENANT} AS health,
            (SELECT u.recorded_at FROM billing_usage u WHERE u.tenant_id = t.id ORDER BY u.id DESC LIMIT 1)
                AS last_activity_at
-      FROM chosen JOIN tenants t ON t.id = chosen.id LEFT JOIN billing_states b ON b.tenant_id = t.id
-     ORDER BY {outer_order}
-"""
+      FROM unnest(CAST(:ids AS bigint[])) WITH ORDINALITY AS chosen (id, place)
+      JOIN tenants t ON t.id = chosen.id LEFT JOIN billing_states b ON b.tenant_id = t.id
+     ORDER BY chosen.place
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,27 +148,26 @@ class DirectoryRow:
 
 def list_tenants(session: Session, query: DirectoryQuery, now: datetime) -> tuple[list[DirectoryRow], int | None]:
     """One page, and the `after` of the next one (None: this is the last)."""
-    by_usage = query.sort == "usage"
-    sort_key = EVENTS_OF_PERIOD.format(tenant="t.id") if by_usage else "lower(t.name)"
-    conditions, values = _conditions(query, by_usage=by_usage)
-    statement = _LIST.format(
-        sort_key=sort_key,
-        conditions=" AND ".join(conditions) or "true",
-        order="sort_key DESC, t.id" if by_usage else "sort_key, t.id",
-        outer_order="chosen.sort_key DESC, t.id" if by_usage else "chosen.sort_key, t.id",
-        state=STATE,
-        events=EVENTS_OF_PERIOD.format(tenant="t.id"),
-        health=HEALTH_OF_TENANT,
-    )
-    scope = {"now": now, "late": now - LATE_AFTER, "free": free_plan().key, "limit": PAGE + 1, **values}
-    rows = [
-        DirectoryRow(**{**row, "events": int(row["events"])})
-        for row in session.execute(text(statement), scope).mappings()
-    ]
-    return rows[:PAGE], rows[PAGE - 1].id if len(rows) > PAGE else None
+    scope = {"now": now, "late": now - LATE_AFTER, "free": free_plan().key}
+    conditions, values = _conditions(query)
+
+    def find(statement: str, reached: str, limit: int) -> list[int]:
+        wanted = " AND ".join([*conditions, reached] if query.after else conditions) or "true"
+        found = session.scalars(text(statement.format(conditions=wanted)), {**scope, **values, "limit": limit})
+        return list(found)
+
+    most = PAGE + 1
+    if query.sort == "usage":
+        ids = find(_BUSY, _AFTER_BUSY, most)
+        if len(ids) < most:
+            ids += find(_IDLE, _AFTER_IDLE, most - len(ids))
+    else:
+        ids = find(_BY_NAME, _AFTER_NAME, most)
+    rows = session.execute(_ROWS, {**scope, "ids": ids[:PAGE]}).mappings()
+    return [DirectoryRow(**row) for row in rows], ids[PAGE - 1] if len(ids) > PAGE else None
 
 
-def _conditions(query: DirectoryQuery, *, by_usage: bool) -> tuple[list[str], dict[str, Any]]:
+def _conditions(query: DirectoryQuery) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = []
     values: dict[str, Any] = {}
     if query.search:
@@ -153,17 +175,14 @@ def _conditions(query: DirectoryQuery, *, by_usage: bool) -> tuple[list[str], di
         escaped = query.search.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
         values |= {"like": f"%{escaped}%", "q": query.search, "id": int(query.search) if _is_id(query.search) else 0}
     if query.plan:
-        conditions.append("COALESCE(b.plan, :free) = :plan")
+        # A tenant without a row has the free plan; of every other one the list can begin at the rows.
+        conditions.append("COALESCE(b.plan, :free) = :plan" if query.plan == free_plan().key else "b.plan = :plan")
     if query.state:
         conditions.append(f"{STATE} = :state")
     if query.health:
         conditions.append(f"{HEALTH_OF_TENANT} = :health")
-    if query.after and by_usage:
-        reached = EVENTS_OF_PERIOD.format(tenant=":after")
-        here = EVENTS_OF_PERIOD.format(tenant="t.id")
-        conditions.append(f"({here} < {reached} OR ({here} = {reached} AND t.id > :after))")
-    elif query.after:
-        conditions.append("(lower(t.name), t.id) > (SELECT lower(name), id FROM tenants WHERE id = :after)")
+        if query.health in _FEW:
+            conditions.append(_FEW[query.health])
     for name in ("plan", "state", "health", "after"):
         if getattr(query, name):
             values[name] = getattr(query, name)

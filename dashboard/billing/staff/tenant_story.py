@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import InvalidInput, NotFound
 from dashboard.billing.plans.plans import free_plan
-from dashboard.billing.staff.staff_overview import STATE
+from dashboard.billing.staff.staff_totals import STATE
 from dashboard.billing.staff.story_sources import DAYS, KINDS, SOURCES, Source
 from dashboard.billing.staff.tenant_directory import EVENTS_OF_PERIOD, HEALTH, HEALTH_OF_TENANT, LATE_AFTER
 

@@ -12,10 +12,10 @@ from sqlalchemy import select, text
 
 from dashboard.billing.inbox.webhook_inbox import count_inbox
 from dashboard.billing.staff.staff_overview import view_all_tenants
-from dashboard.billing.staff.staff_totals import list_outdated_totals, refresh_totals
+from dashboard.billing.staff.staff_totals import list_outdated_totals, refresh_counts, refresh_totals
 from dashboard.database import db
 from dashboard.jobs.staff_totals import refresh_staff_totals
-from dashboard.models import Tenant, TenantUsageTotal
+from dashboard.models import BillingState, Tenant, TenantUsageTotal
 from dashboard.wiring import now, unit_of_work
 from tests.factories import make_meters, make_period, make_tenant, record
 from tests.platform import log_in
@@ -60,6 +60,26 @@ def test_what_should_be_nothing_is_counted_and_leads_to_its_list(staff: FlaskCli
     assert re.search(r'plan=starter&amp;state=grace">1</a>', page)
     assert "Acme of the tests" in page
     assert count_inbox(db.session()).failed == 1
+
+
+def test_tenants_are_counted_by_plan_and_state_as_they_are_at_the_last_count(staff: FlaskClient) -> None:
+    with unit_of_work() as session:
+        make_tenant(session)
+        tenant_id = make_eventful_tenant(session).id
+    assert "has not counted the tenants yet" in staff.get("/staff").text
+    refresh_staff_totals()
+    counted = {row.plan: row for row in view_all_tenants(db.session(), now()).plans}
+    assert (counted["free"].full, counted["starter"].grace) == (1, 1)
+    with unit_of_work() as session:
+        state = session.get_one(BillingState, tenant_id)
+        state.read_only_at = now() - DAY
+    refresh_staff_totals()
+    db.session.rollback()
+    plans = view_all_tenants(db.session(), now()).plans
+    assert [(row.plan, row.full, row.grace, row.read_only) for row in plans] == [
+        ("free", 1, 0, 0),
+        ("starter", 0, 0, 1),
+    ]
 
 
 def test_usage_is_of_today_and_of_this_month(staff: FlaskClient) -> None:
@@ -108,3 +128,4 @@ def refresh_at(moment: datetime) -> None:
     """As the job does, at another moment."""
     with unit_of_work() as session:
         refresh_totals(session, list_outdated_totals(session, moment), moment)
+        refresh_counts(session, moment)

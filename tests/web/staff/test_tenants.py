@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from dashboard.billing.staff.story_sources import KINDS, SAMPLE, SOURCES
+from dashboard.billing.staff.tenant_directory import HEALTH
 from dashboard.jobs.staff_totals import refresh_staff_totals
 from dashboard.wiring import now, unit_of_work
 from tests.factories import make_tenant, make_user, record
@@ -62,6 +63,51 @@ def test_the_busiest_come_first_where_asked_for(staff: FlaskClient) -> None:
     assert names(staff, "sort=name") == ["Asleep", "Busy"]
     page = staff.get("/staff/tenants?sort=usage").text
     assert re.search(r'<td class="num total">3</td>', page)
+
+
+def test_what_was_used_in_a_period_that_is_over_makes_nobody_busy(staff: FlaskClient) -> None:
+    with unit_of_work() as session:
+        for name in ("Once busy", "Busy"):
+            tenant = make_tenant(session, name=name, now=now())
+            record(session, tenant, now=now())
+            record(session, tenant, now=now())
+        tenant = make_tenant(session, name="Asleep", now=now())
+    refresh_staff_totals()
+    with unit_of_work() as session:
+        session.execute(
+            text(
+                """UPDATE tenant_period_events n SET period_end = :at, period_start = :at - interval '1 month'
+                     FROM tenants t WHERE t.id = n.tenant_id AND t.name = 'Once busy'"""
+            ),
+            {"at": now() - timedelta(seconds=1)},
+        )
+    assert names(staff, "sort=usage") == ["Busy", "Once busy", "Asleep"]
+    page = staff.get("/staff/tenants?sort=usage").text
+    assert re.findall(r'<td class="num total">(\d+)</td>', page) == ["2", "0", "0"]
+
+
+def test_each_state_of_the_sync_has_its_tenants(staff: FlaskClient) -> None:
+    states = {"Refused": ("rejected", 0), "Late": ("pending", 3), "Waiting": ("pending", 0), "In step": ("sent", 3)}
+    with unit_of_work() as session:
+        for name, (state, hours) in states.items():
+            tenant = make_tenant(session, name=name, customer=f"cus_{name}", now=now())
+            session.execute(
+                text(
+                    """INSERT INTO meter_events (tenant_id, identifier, usage_type, bucket_start, sequence, event_name,
+                                                 payload, value, timestamp, state, claimed_at)
+                       VALUES (:t, :name, 'SMS_SENT', :at, 1, 'sms', '{}', 1, :at, :state, :at)"""
+                ),
+                {"t": tenant.id, "name": name, "at": now() - timedelta(hours=hours), "state": state},
+            )
+        make_tenant(session, name="Nobody's", now=now())
+    found = {health: names(staff, f"health={health}") for health in HEALTH}
+    assert found == {
+        "refused": ["Refused"],
+        "late": ["Late"],
+        "waiting": ["Waiting"],
+        "no_customer": ["Nobody&#39;s"],
+        "ok": ["In step"],
+    }
 
 
 @pytest.mark.parametrize("sort", ["name", "usage"])
