@@ -30,7 +30,7 @@ _FILL = """
                               'tokens', floor(random() * 2000)::int),
            'bench', uuidv7(at - now())::text, decode(md5(n::text) || md5((n + 1)::text), 'hex'), at, at
       FROM (SELECT n, %(start)s::timestamptz + (%(stop)s::timestamptz - %(start)s::timestamptz)
-                      * (%(done)s + n)::float8 / %(rows)s AS at
+                      * ((%(done)s + n)::float8 / %(rows)s) AS at
               FROM generate_series(1, %(chunk)s) AS n) AS moments
 """
 
