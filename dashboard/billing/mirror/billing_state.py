@@ -22,6 +22,7 @@ from dashboard.billing.outgoing_webhooks.outbox import Announcement, announce_al
 from dashboard.billing.plans.plans import PLANS, free_plan
 from dashboard.models import Access, BillingState, Invoice, Subscription, Tenant
 
+# A tenant keeps its plan while Stripe still tries to collect (past_due); unpaid and paused give it up.
 LIVE = ("active", "trialing", "past_due")
 # Which subscription counts where a tenant has several: the first kind there is, and of these the newest.
 _RANKS = ("active", "trialing", "past_due", "unpaid", "paused", "incomplete", "canceled", "incomplete_expired")

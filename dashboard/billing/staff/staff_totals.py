@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from dashboard.billing.ledger.buckets import LEVEL
 from dashboard.billing.ledger.usage_types import USAGE_TYPES
 from dashboard.billing.metering import count_owed
+from dashboard.billing.mirror.billing_state import LIVE
 from dashboard.billing.periods.periods import month_start, next_month
 from dashboard.billing.plans.plans import free_plan
-from dashboard.billing.subscriptions.subscriptions import LIVE
 from dashboard.models import StaffCount
 
 # A transaction may commit after a look that began later: so each look goes back a little.

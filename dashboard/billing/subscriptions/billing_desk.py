@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from dashboard.billing.errors import NotNow
 from dashboard.billing.invoices.invoices import sync_invoice
+from dashboard.billing.mirror.billing_state import LIVE
 from dashboard.billing.plans.plans import PricePins
 from dashboard.billing.ports.providers import BillingProvider
 from dashboard.billing.ports.subscriptions import LiveSubscription
 from dashboard.billing.subscriptions.subscription_outlooks import apply_whole, whole_of
-from dashboard.billing.subscriptions.subscriptions import LIVE
 from dashboard.database import lock_object, try_lock_object
 from dashboard.models import Subscription
 

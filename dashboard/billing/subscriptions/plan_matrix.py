@@ -10,11 +10,11 @@ from itertools import pairwise
 from sqlalchemy.orm import Session
 
 from dashboard.billing.ledger.usage_types import UsageType
+from dashboard.billing.mirror.billing_state import LIVE
 from dashboard.billing.plans.catalog import PlanDefinition
 from dashboard.billing.plans.plans import PLANS, active_prices, catalog, free_plan
 from dashboard.billing.subscriptions.billing_desk import current_subscription
 from dashboard.billing.subscriptions.plan_losses import Loss, find_losses, lost_features
-from dashboard.billing.subscriptions.subscriptions import LIVE
 from dashboard.models import CatalogPrice, Subscription
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from dashboard.billing.subscriptions.subscriptions import LIVE, live_subscriptions
+from dashboard.billing.mirror.billing_state import LIVE
+from dashboard.billing.subscriptions.subscriptions import live_subscriptions
 from dashboard.models import Subscription, Tenant
 
 

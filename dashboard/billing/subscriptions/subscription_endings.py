@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dashboard.billing.errors import InvalidInput, NotNow
+from dashboard.billing.mirror.billing_state import LIVE
 from dashboard.billing.ports.subscriptions import InvoicePreview, LiveSubscription
 from dashboard.billing.subscriptions.billing_desk import Desk, need_status, need_subscription, take_in
-from dashboard.billing.subscriptions.subscriptions import LIVE
 
 WHEN = ("period_end", "now")
 

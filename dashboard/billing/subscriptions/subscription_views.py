@@ -8,9 +8,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.mirror.billing_state import LIVE
 from dashboard.billing.plans.plans import plan_name
 from dashboard.billing.subscriptions.billing_desk import current_subscription
-from dashboard.billing.subscriptions.subscriptions import LIVE, live_subscriptions
+from dashboard.billing.subscriptions.subscriptions import live_subscriptions
 from dashboard.models import Invoice, Subscription, SubscriptionOutlook
 
 STATUS_LABELS = {

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from dashboard.billing.mirror.billing_state import LIVE
 from dashboard.billing.mirror.mirror import Mirror, hold_mirrors
 from dashboard.billing.mirror.mirror_rows import upsert_rows
 from dashboard.billing.notices.announcements import SubscriptionState, subscription_changed
@@ -18,9 +19,6 @@ from dashboard.billing.plans.plan_mapping import base_price_ids, plan_by
 from dashboard.billing.plans.plans import PricePins
 from dashboard.billing.ports.providers import SubscriptionFacts
 from dashboard.models import Subscription
-
-# A tenant keeps its plan while Stripe still tries to collect (past_due); unpaid and paused give it up.
-LIVE = ("active", "trialing", "past_due")
 
 
 def sync_subscription(session: Session, facts: SubscriptionFacts, pins: PricePins, now: datetime) -> bool:
